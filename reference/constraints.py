@@ -1,0 +1,63 @@
+"""What a reference refuses, and how it says so.
+
+Every argument of every reference is checked. A refusal names the argument, its value, the rule that it breaks
+and a label. The label stands in the `Constraints` part of the function's docstring, so that specification,
+check and test carry one name.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+class ConstraintError(ValueError):
+    """A call that the operator's definition does not allow.
+
+    >>> error = ConstraintError("stride", "stride", 0, "must be at least 1")
+    >>> print(error)
+    stride=0: must be at least 1 [stride]
+    >>> error.label
+    'stride'
+    """
+
+    def __init__(self, label: str, argument: str, value: object, rule: str) -> None:
+        super().__init__(label, argument, value, rule)
+        self.label = label
+        self.argument = argument
+        self.value = value
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.argument}={self.value!r}: {self.rule} [{self.label}]"
+
+
+def refuse(label: str, argument: str, value: object, rule: str) -> NoReturn:
+    """Raise the ConstraintError; a call of its own, so that texts are only made when they are needed."""
+    raise ConstraintError(label, argument, value, rule)
+
+
+def whole(label: str, argument: str, value: object, minimum: int) -> int:
+    """Return a whole number that is at least `minimum`, or refuse."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # the point is to find out
+    except TypeError:
+        refuse(label, argument, value, "must be a whole number")
+    if number < minimum:
+        refuse(label, argument, value, f"must be at least {minimum}")
+    return number
+
+
+def per_axis(label: str, argument: str, value: object, rank: int, minimum: int) -> tuple[int, ...]:
+    """Return one whole number an axis from a number, or from a sequence of 1 or `rank` numbers."""
+    if type(value) is int:  # the common case, and the fast one
+        if value < minimum:
+            refuse(label, argument, value, f"must be at least {minimum}")
+        return (value,) * rank
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return (whole(label, argument, value, minimum),) * rank
+    if len(value) not in (1, rank):
+        refuse(label, argument, value, f"must have 1 or {rank} entries, one for each spatial axis")
+    numbers = tuple(whole(label, argument, entry, minimum) for entry in value)
+    return numbers * rank if len(numbers) != rank else numbers
