@@ -1,0 +1,209 @@
+"""How far an honest answer may be from the reference: conditioning times arithmetic, derived, never tuned.
+
+Notation: u a unit roundoff, gamma(n, u) = n u / (1 - n u), S the same operator on absolute values, n the number of
+products that meet in one output. docs/numerics.md has the derivations; where the data make every partial sum
+representable the bound is 0, so that integers are compared bit by bit without a switch of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from conformance.formats import Array, format_of, round_bits
+from conformance.model import Arithmetic, Bound
+
+REFERENCE = format_of("float64").roundoff
+
+# The chance that honest rounding errors break the bound on their sum of squares, for one case: exp(-40) is 4e-18.
+UNLIKELY = 40.0
+
+
+def gamma(n: float, u: float) -> float:
+    """Return the relative error that n roundings can add up to; infinite where it is no bound any more.
+
+    Source: Higham, Accuracy and Stability of Numerical Algorithms, 2002, lemma 3.1.
+
+    >>> gamma(2, 0.25), gamma(4, 0.25)
+    (1.0, inf)
+    """
+    return n * u / (1 - n * u) if n * u < 1 else math.inf
+
+
+def copies(expected: Mapping[str, Array], zero_sign: Array | bool = False) -> dict[str, Bound]:
+    """Return the bound of an operator that only copies or selects: 0 everywhere."""
+    return {name: Bound(np.zeros(array.shape), zero_sign=zero_sign) for name, array in expected.items()}
+
+
+def sum_of_products(
+    magnitude: Array,
+    terms: int,
+    expected: Array,
+    operands: Sequence[Array],
+    arithmetic: Arithmetic,
+    divisor: Array | float = 1.0,
+) -> Bound:
+    """Return the bound of sums of at most `terms` products (a bias is one), divided by `divisor`.
+
+    magnitude is S before the division. Any order of summation, any blocking, fused multiply-add or not.
+    """
+    acc = arithmetic.accumulator
+    slots = terms + 1
+    growth = gamma((3 if arithmetic.truncating else 1) * slots, acc.roundoff)
+    loss = _operand_loss(operands, arithmetic)
+    small = slots * (2 * acc.least_normal if arithmetic.flushes else acc.least_subnormal)
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = magnitude / np.abs(divisor)
+        exact = _exact(magnitude, operands, arithmetic, loss)
+        dyadic = np.frexp(divisor)[0] == 0.5
+        quotient = np.where(dyadic, 0.0, np.abs(expected))
+        general = size * (loss + growth * (1 + loss)) + small
+        if arithmetic.partials:
+            general += arithmetic.partials * arithmetic.output.roundoff * size * (1 + loss) * (1 + growth)
+        own = np.where(exact, gamma(2, REFERENCE) * quotient, gamma(slots, REFERENCE) * size)
+        absolute = np.where(exact, gamma(2, acc.roundoff) * quotient, general)
+        fits = exact & dyadic & (np.abs(expected * divisor) <= 2.0**arithmetic.output.bits)
+        stored = _stored(absolute, expected, arithmetic, fits) + own
+        if terms > 1:  # a partial sum may overflow where the whole one does not
+            limit = arithmetic.output.largest if arithmetic.partials else acc.largest
+            stored = np.where(magnitude * (1 + growth) >= limit, np.inf, stored)
+        random = arithmetic.partials == 0 and not arithmetic.truncating and loss == 0
+        spread = np.where(exact, stored, _spread(size, slots, small, expected, arithmetic) + own)
+    return Bound(stored, _squares(spread, stored) if random else None)
+
+
+def _operand_loss(operands: Sequence[Array], arithmetic: Arithmetic) -> float:
+    """Return the relative error of a product from operands that are read with fewer bits; 0 if all of them fit."""
+    bits = arithmetic.input_bits
+    if bits is None or all(np.array_equal(round_bits(o, bits), o) for o in operands):
+        return 0.0
+    loss = 2.0 ** (1 - bits)  # truncation; rounding to nearest would be half of it
+    return 2 * loss + loss * loss
+
+
+def _exact(magnitude: Array, operands: Sequence[Array], arithmetic: Arithmetic, loss: float) -> Array | bool:
+    """Where every partial sum, in any order, is a representable integer."""
+    if loss or not all(np.array_equal(o, np.rint(o), equal_nan=True) for o in operands):
+        return False
+    bits = arithmetic.output.bits if arithmetic.partials else arithmetic.accumulator.bits
+    return magnitude <= 2.0 ** (bits - arithmetic.truncating)
+
+
+def _stored(absolute: Array, expected: Array, arithmetic: Arithmetic, fits: Array | bool = False) -> Array:
+    """Add the rounding to the output format, if it is not the accumulator's; values that `fits` marks have none."""
+    out = arithmetic.output
+    if out.bits >= arithmetic.accumulator.bits:
+        return absolute
+    least = out.least_normal if arithmetic.flushes else out.least_subnormal / 2
+    return absolute + np.where(fits, 0.0, out.roundoff * (np.abs(expected) + absolute) + least)
+
+
+def _spread(size: Array, slots: int, small: float, expected: Array, arithmetic: Arithmetic) -> Array:
+    """Return the scale of one output's error if its roundings are independent with mean zero.
+
+    Each of at most 2 * slots roundings, of a product or of a partial sum, is at most u * S.
+    """
+    spread = math.sqrt(2 * slots) * arithmetic.accumulator.roundoff * size + small
+    return _stored(spread, expected, arithmetic)
+
+
+def _squares(spread: Array, absolute: Array) -> float | None:
+    """Return what the sum of squared errors of independent sub-Gaussian errors exceeds with a chance of exp(-UNLIKELY).
+
+    Source: Hsu, Kakade and Zhang, A tail inequality for quadratic forms of subgaussian random vectors, 2012.
+    """
+    variances = np.square(spread[np.isfinite(absolute)])
+    if not variances.size or not np.all(np.isfinite(variances)):
+        return None
+    deviation = 2 * math.sqrt(UNLIKELY * float(np.square(variances).sum()))
+    return float(variances.sum()) + deviation + 2 * UNLIKELY * float(variances.max())
+
+
+def normalized(
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    expected: Array,
+    arithmetic: Arithmetic,
+    statistics: tuple[Array, Array] | None,
+    exact: Array | bool,
+) -> Bound:
+    """Return the bound of (x - mean) / sqrt(var + eps) * weight + bias, in any association.
+
+    mean, var, weight, bias: broadcast against x. statistics: (B_mean, B_var), how far the mean and the variance that
+    were used may be from these; None where they were given. exact: where every step is representable.
+    """
+    u = arithmetic.accumulator.roundoff
+    # With partials, mean and 1 / sqrt(var + eps) are stored in the output format before they are used.
+    kept = arithmetic.output.roundoff if arithmetic.partials and statistics else 0.0
+    far_mean, far_var = statistics if statistics else (np.zeros(()), np.zeros(()))
+    far_mean = far_mean + kept * (np.abs(mean) + far_mean)
+    w = 1.0 if weight is None else np.abs(weight)
+    b = 0.0 if bias is None else np.abs(bias)
+    g6 = gamma(6, u)
+    with np.errstate(all="ignore"):
+        root = 1 / np.sqrt(var + eps)
+        rho = far_var / (var + eps) + 2 * u
+        slip = np.where(rho < 1, (1 - rho) ** -0.5 * (1 + g6) * (1 + kept) - 1, np.inf)
+        absolute = w * root * (1 + slip) * (g6 * (np.abs(x) + np.abs(mean) + far_mean) + far_mean)
+        absolute = absolute + w * root * np.abs(x - mean) * slip + gamma(3, u) * b
+        absolute += 8 * arithmetic.accumulator.least_subnormal
+        fits = exact & (np.abs(expected / root) <= 2.0**arithmetic.output.bits)
+        stored = _stored(np.where(exact, 0.0, absolute), expected, arithmetic, fits)
+        largest = np.maximum(np.abs(x), 1 / root) * np.maximum(w, 1)
+        stored = np.where(largest >= math.sqrt(arithmetic.accumulator.largest) / x.size, np.inf, stored)
+    return Bound(np.broadcast_to(stored, expected.shape))
+
+
+def statistics(x: Array, axes: tuple[int, ...], arithmetic: Arithmetic) -> tuple[Array, Array]:
+    """Return how far the mean and the biased variance over the axes may honestly be from the exact ones.
+
+    By the class that the arithmetic declares; the reference's own two passes in float64 are added.
+    Source: Chan, Golub and LeVeque, Algorithms for computing the sample variance, 1983.
+    """
+    m = math.prod(x.shape[a] for a in axes)
+    with np.errstate(all="ignore"):
+        mean = x.mean(axes, keepdims=True)
+        var = np.square(x - mean).mean(axes, keepdims=True)
+        sizes = (np.abs(x).mean(axes, keepdims=True), np.abs(x).max(axes, keepdims=True))
+        mean_square = np.square(x).mean(axes, keepdims=True)
+        own = _statistics_bound("two-pass", m, mean, var, sizes, mean_square, REFERENCE)
+        theirs = _statistics_bound(
+            arithmetic.variance, m, mean, var, sizes, mean_square, arithmetic.accumulator.roundoff
+        )
+    return own[0] + theirs[0], own[1] + theirs[1]
+
+
+def _statistics_bound(
+    variance: str, m: int, mean: Array, var: Array, sizes: tuple[Array, Array], mean_square: Array, u: float
+) -> tuple[Array, Array]:
+    average, largest = sizes
+    if variance == "updating":
+        k = m + 3 * math.log2(m) + 8
+        return gamma(k, u) * largest, gamma(2 * k, u) * (np.sqrt(var * mean_square) + var)
+    far_mean = gamma(m + 1, u) * average
+    if variance == "two-pass":
+        # The deviations from a wrong mean have a mean square of var + error**2 exactly; the rest is m + 4 roundings.
+        return far_mean, gamma(m + 4, u) * (var + far_mean**2) + far_mean**2
+    textbook = gamma(m + 4, u) * mean_square + 2 * np.abs(mean) * far_mean + far_mean**2
+    return far_mean, textbook + 3 * u * (mean_square + mean**2)
+
+
+def blended(
+    share: float, old: Array, new: Array, far: Array, expected: Array, arithmetic: Arithmetic, roundings: int
+) -> Bound:
+    """Return the bound of the running statistic (1 - share) * old + share * new, `new` off by at most `far`."""
+    with np.errstate(all="ignore"):
+        size = abs(1 - share) * np.abs(old) + abs(share) * np.abs(new)
+        absolute = abs(share) * far + gamma(roundings, arithmetic.accumulator.roundoff) * size
+        absolute += gamma(roundings, REFERENCE) * size + roundings * arithmetic.accumulator.least_subnormal
+        if arithmetic.partials:  # both factors, both products and their sum are rounded to the output format
+            absolute += gamma(4, arithmetic.output.roundoff) * size
+        stored = _stored(absolute, expected, arithmetic)
+        stored = np.where(size >= arithmetic.accumulator.largest / roundings, np.inf, stored)
+    return Bound(stored)

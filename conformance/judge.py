@@ -1,0 +1,127 @@
+"""The one comparison in the project: expected, actual and bound in, what differs out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from conformance.formats import Array, Format
+from conformance.model import Bound, Outcome
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a comparison found: an outcome with its evidence, in the terms of a Verdict."""
+
+    outcome: Outcome
+    compared: int
+    share: float = 0.0
+    reason: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge_shapes(expected: Mapping[str, Array], actual: Mapping[str, Array], dtype: np.dtype[Any]) -> Finding:
+    """Compare the names, shapes and dtypes of outputs; every axis is one comparison."""
+    if expected.keys() != actual.keys():
+        return Finding(Outcome.DIFFERS, 1, np.inf, f"returns {_names(actual)}, expected {_names(expected)}")
+    compared = 0
+    for name, e in expected.items():
+        a = actual[name]
+        compared += max(e.ndim, 1)
+        if a.shape != e.shape:
+            details = {"output": name, "expected": e.shape, "actual": a.shape}
+            reason = f"{name} has shape {a.shape}, expected {e.shape}"
+            return Finding(Outcome.DIFFERS, compared, np.inf, reason, details)
+        if e.dtype.kind == "i" and a.dtype.kind not in "iu":
+            return Finding(Outcome.DIFFERS, compared, np.inf, f"{name} has dtype {a.dtype}, expected integers")
+        if e.dtype.kind != "i" and a.dtype != dtype:
+            return Finding(Outcome.DIFFERS, compared, np.inf, f"{name} has dtype {a.dtype}, expected {dtype}")
+    return Finding(Outcome.CONFORMS, compared)
+
+
+def judge_values(
+    expected: Mapping[str, Array], actual: Mapping[str, Array], bounds: Mapping[str, Bound], output: Format
+) -> Finding:
+    """Compare the values of outputs whose shapes are equal, and stop at the first output that does not conform."""
+    compared, share, telling = 0, 0.0, False
+    details: Mapping[str, Any] = {}
+    for name, e in expected.items():
+        a = actual[name].astype(e.dtype if e.dtype.kind == "i" else np.float64)
+        limit, e = _overflown(e, bounds[name].absolute, output) if e.dtype.kind != "i" else (bounds[name].absolute, e)
+        finding = _compare(name, e, a, limit, bounds[name], output)
+        compared += finding.compared
+        if finding.share > share or not details:
+            share, details = max(share, finding.share), finding.details
+        if finding.outcome is not Outcome.CONFORMS:
+            return Finding(finding.outcome, compared, finding.share, finding.reason, finding.details)
+        telling = telling or bool(np.any((e != 0) & ~np.isnan(e) & np.isfinite(limit)))
+        telling = telling or (e.size > 0 and bool(np.any(np.isnan(e)) and not np.all(np.isnan(e))))
+        telling = telling or (bounds[name].zero_sign is not False and bool(np.any(np.signbit(e))))
+    if not telling:
+        return Finding(Outcome.VACUOUS, compared, share, "all expected values are 0, NaN or waived", details)
+    return Finding(Outcome.CONFORMS, compared, share, "", details)
+
+
+def _names(outputs: Mapping[str, Array]) -> str:
+    return ", ".join(outputs) or "nothing"
+
+
+def _overflown(expected: Array, absolute: Array, output: Format) -> tuple[Array, Array]:
+    """Expect infinity where the value lies beyond the format for sure, and waive it where it lies on the edge."""
+    edge = output.largest * (1 + output.roundoff)
+    size = np.abs(expected)
+    with np.errstate(invalid="ignore"):
+        beyond = (size - absolute >= edge) & np.isfinite(expected)
+        unsure = (size + absolute >= output.largest * (1 - output.roundoff)) & (size != output.largest) & ~beyond
+    limit = np.where(unsure & np.isfinite(expected), np.inf, np.where(beyond, 0.0, absolute))
+    return limit, np.where(beyond, np.copysign(np.inf, expected), expected)
+
+
+def _compare(name: str, expected: Array, actual: Array, limit: Array, bound: Bound, output: Format) -> Finding:
+    # Equal values, infinities included, have no error; where only one is finite or a NaN the error is infinite.
+    with np.errstate(invalid="ignore", over="ignore"):
+        same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+        error = np.where(same, 0.0, np.abs(actual - expected))
+        error = np.where(~same & ~(np.isfinite(actual) & np.isfinite(expected)), np.inf, error)
+        signs = (expected == 0) & (actual == 0) & (np.signbit(actual) != np.signbit(expected)) & bound.zero_sign
+        waived = np.isposinf(limit) & np.isfinite(expected)
+        error = np.where(waived, 0.0, np.where(signs, np.inf, error))
+        shares = np.where(error == 0, 0.0, np.where(limit > 0, error / np.where(limit > 0, limit, 1.0), np.inf))
+        shares = np.where(np.isnan(shares), np.inf, shares)
+    compared = int(expected.size - np.count_nonzero(waived))
+    if not compared:
+        return Finding(Outcome.CONFORMS, 0)
+    worst = int(np.argmax(shares))
+    share = float(shares.flat[worst])
+    details = _element(name, worst, expected, actual, limit, output)
+    if share > 1:
+        count = int(np.count_nonzero(shares > 1))
+        reason = f"{count} of {compared} values of {name} are further from the reference than their bound"
+        return Finding(Outcome.DIFFERS, compared, share, reason, details)
+    if bound.squares is not None:
+        total = float(np.square(error[np.isfinite(limit)]).sum())
+        if total > bound.squares:
+            reason = (
+                f"the squared errors of {name} add up to {total:.3g}, more than honest rounding's {bound.squares:.3g}"
+            )
+            return Finding(Outcome.DIFFERS, compared, total / bound.squares, reason, details)
+    return Finding(Outcome.CONFORMS, compared, share, "", details)
+
+
+def _element(name: str, flat: int, expected: Array, actual: Array, limit: Array, output: Format) -> dict[str, Any]:
+    index = tuple(int(i) for i in np.unravel_index(flat, expected.shape))
+    e, a = float(expected[index]), float(actual[index])
+    # One unit in the last place of the output format at the expected value.
+    ulp = max(math.ldexp(1, math.frexp(e)[1] - output.bits), output.least_subnormal) if math.isfinite(e) else math.nan
+    return {
+        "output": name,
+        "index": index,
+        "expected": expected[index].item(),
+        "actual": actual[index].item(),
+        "bound": float(limit[index]),
+        "error_ulps": abs(a - e) / ulp,
+    }

@@ -1,0 +1,97 @@
+"""Padding as an operator."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import reference
+from conformance.bounds import copies
+from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
+from conformance.strategies import Draw, batch_size, whole
+
+
+@st.composite
+def _geometries(draw: Draw, purpose: str) -> Geometry:
+    mode = draw(st.sampled_from(("constant", "reflect", "replicate", "circular")))
+    rank = whole(draw, 1, 3)
+    shape = (batch_size(draw, purpose), whole(draw, 1, 3), *(whole(draw, 1, 6) for _ in range(rank)))
+    if mode == "constant":
+        axes = whole(draw, 1, rank)
+        most, least = dict.fromkeys(shape, 4), 3
+    else:
+        # Frameworks pad by copies only along all the spatial axes, and never crop in these modes.
+        axes = rank
+        most, least = {n: {"reflect": n - 1, "replicate": 4, "circular": n}[mode] for n in shape}, 0
+    pad: list[int] = []
+    for n in reversed(shape[-axes:]):
+        low = whole(draw, -min(least, (n - 1) // 2), most[n])
+        pad += (low, whole(draw, -min(least, (n - 1) // 2), most[n]))
+    attributes: dict[str, Any] = {"pad": tuple(pad)}
+    if mode != "constant":
+        attributes["mode"] = mode
+    elif draw(st.booleans()):
+        attributes["value"] = draw(st.sampled_from((1.5, -2.0, 0.0)))
+    return Geometry({"input": shape}, attributes)
+
+
+def _exact(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    return (Pattern(("ramp", 1)), Pattern(("integers", 100)))
+
+
+def _real(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    return (Pattern(("normal", 1)), Pattern(("positive", 1)), Pattern(("spread", 1)))
+
+
+def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    shape = geometry.shapes["input"]
+    assert shape is not None
+    few = max(1, math.prod(shape) // 4)
+    return tuple(Pattern((kind, few)) for kind in ("nans", "infinities", "nonfinite", "negative_zeros", "huge"))
+
+
+def _bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
+    return copies(expected, zero_sign=True)
+
+
+def _window(inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:
+    """Return the input along the last axis, which padding changes first."""
+    x, pad = inputs["input"], attributes["pad"]
+    lows = [0] * (x.ndim - len(pad) // 2) + [pad[2 * i] for i in reversed(range(len(pad) // 2))]
+    row = tuple(min(max(i - low, 0), n - 1) for i, low, n in zip(index, lows, x.shape, strict=True))
+    return {"input along the last axis": x[row[:-1]], "position": np.asarray(index[-1] - lows[-1])}
+
+
+def _rejections(geometry: Geometry) -> Breakages:
+    x = geometry.shapes["input"]
+    assert x is not None
+    plain = {"mode": "constant", "value": None}
+    reach = 2 * (len(x) - 2)
+    broken: Breakages = [
+        ("pad", {**plain, "pad": (1,)}),
+        ("pad", {**plain, "pad": (1,) * (2 * len(x) + 2)}),
+        ("output-size", {**plain, "pad": (-x[-1], -1)}),
+        ("mode", {"mode": "everywhere", "value": None}),
+        ("value", {"mode": "replicate", "value": 1.5, "pad": (1,) * reach}),
+        ("pad-size", {"mode": "reflect", "value": None, "pad": (x[-1], *(0,) * (reach - 1))}),
+        ("pad-size", {"mode": "circular", "value": None, "pad": (x[-1] + 1, *(0,) * (reach - 1))}),
+    ]
+    return broken
+
+
+OPERATORS = (
+    Operator(
+        name="pad",
+        reference=reference.pad,
+        geometries=_geometries,
+        exact=_exact,
+        real=_real,
+        special=_special,
+        bounds=_bounds,
+        window=_window,
+        rejections=_rejections,
+    ),
+)

@@ -1,0 +1,53 @@
+"""Patterns of data that several operators share: which fills, at which magnitude, tell what.
+
+Integers sized so that every partial sum is representable make any order of summation give the same bits; what differs
+then is a structural mistake or a lost bit. Real data under a bound see what small integers cannot: lost precision.
+"""
+
+from __future__ import annotations
+
+import math
+
+from conformance.formats import format_of
+from conformance.model import Geometry, Pattern
+
+
+def limit_of(dtype: str) -> int:
+    """Return up to where sums are sized: what the usual accumulator holds exactly and the output can store."""
+    return min(2**53 if dtype == "float64" else 2**24, int(format_of(dtype).largest) // 2)
+
+
+def exact_products(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    """Return the exact layer of an operator that sums products of its input and its weight.
+
+    In order: readable ones; integers that survive every precision, half accumulation included (A); factors as large as
+    the sums allow, which see half-precision inputs, partial sums and outputs (B); and one factor with more significant
+    bits than TF32 or a half format keeps, against the least integers for the other (Cx, Cw).
+    """
+    terms, bits = geometry.terms, format_of(dtype).bits
+    large = max(1, min(2 ** min(bits, 31) - 1, math.isqrt(2 * limit_of(dtype) // (terms + 1))))
+    wide = max(2, min(bits - 7 if bits > 20 else bits, int(math.log2(limit_of(dtype) / (terms + 1)))))
+    return (
+        Pattern(("ramp", 1 if bits > 8 else 5)),
+        Pattern(("integers", 2), {"input": ("integers", 3)}),
+        Pattern(("integers", large)),
+        Pattern(("integers", 1), {"input": ("odd", wide)}),
+        Pattern(("integers", 1), {"weight": ("odd", wide)}),
+    )
+
+
+def real_products(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    """Return the real layer of an operator that sums products: zero-mean, one-signed and of wide exponents."""
+    return (
+        Pattern(("normal", 1)),
+        Pattern(("positive", 1)),
+        Pattern(("spread", 1)) if dtype != "float16" else Pattern(("normal", 0.25)),
+    )
+
+
+def special_products(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    """Return the special layer: one NaN or infinity in the input, so that what it does not reach must stay finite."""
+    guests = tuple(Pattern(("integers", 2), {"input": (kind, 1)}) for kind in ("nans", "infinities"))
+    # With one product there is no partial sum that might overflow first: the result must be infinite.
+    huge = Pattern(("integers", 2), {"input": ("huge", 1)})
+    return (*guests, huge) if geometry.terms == 1 else guests

@@ -1,0 +1,109 @@
+"""The terminal's view of a run: a grid of operators and dtypes, and the failures below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from conformance.model import Outcome, Verdict
+from conformance.report.tally import Tally
+
+STYLES = {
+    Outcome.CONFORMS: "green",
+    Outcome.DEVIATES: "yellow",
+    Outcome.UNSUPPORTED: "dim",
+    Outcome.UNBOUND: "dim",
+    Outcome.UNAVAILABLE: "dim",
+}
+SETTLED = (Outcome.UNAVAILABLE, Outcome.UNBOUND)
+GRAVITY = (
+    Outcome.DIFFERS,
+    Outcome.ERRORED,
+    Outcome.STALE,
+    Outcome.VACUOUS,
+    Outcome.DEVIATES,
+    Outcome.CONFORMS,
+    Outcome.UNSUPPORTED,
+    Outcome.UNBOUND,
+    Outcome.UNAVAILABLE,
+)
+
+
+def grid(tallied: Iterable[Tally]) -> RenderableType:
+    """Return a table for each backend: outcome, cases, elements compared and worst share of the bound."""
+    by_backend: dict[str, list[Tally]] = {}
+    for tally in tallied:
+        by_backend.setdefault(tally.backend, []).append(tally)
+    return Group(*(_table(backend, cells) for backend, cells in by_backend.items()))
+
+
+def _table(backend: str, cells: Sequence[Tally]) -> Table:
+    dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
+    table = Table(title=backend, caption="cases / elements compared / worst error as a share of its bound")
+    for heading in ("operator", *dtypes):
+        table.add_column(heading, no_wrap=True)
+    for operator in dict.fromkeys(cell.operator for cell in cells):
+        row = [[c for c in cells if (c.operator, c.dtype) == (operator, dtype)] for dtype in dtypes]
+        table.add_row(operator, *map(_entry, row))
+    return table
+
+
+def _entry(cells: Sequence[Tally]) -> Text:
+    if not cells:
+        return Text("-", style="dim")
+    worst = min((cell.outcome for cell in cells), key=GRAVITY.index)
+    failing = [cell.check for cell in cells if cell.failed]
+    outcome = f"{worst}: {', '.join(failing)}" if failing else str(worst)
+    cases, compared = sum(c.cases for c in cells), sum(c.compared for c in cells)
+    share = max(c.share for c in cells)
+    numbers = f"\n{cases} / {_short(compared)} / {share:.2g}" if cases else ""
+    return Text(outcome + numbers, style=STYLES.get(worst, "bold red"))
+
+
+def _short(number: int) -> str:
+    for size, letter in ((10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return str(number)
+
+
+def failure(verdict: Verdict) -> str:
+    """Return a failure in a few lines: what differs, the worst element, and the line that replays it."""
+    lines = [f"{verdict.outcome}: {verdict.operator} {verdict.dtype} on {verdict.backend}: {verdict.reason}"]
+    lines += [f"  {element(verdict)}"] if "index" in verdict.details else []
+    if verdict.case is not None:
+        lines.append(f"  convformance replay '{verdict.case}' -b {verdict.backend} --check {verdict.check}")
+    return "\n".join(lines)
+
+
+def element(verdict: Verdict) -> str:
+    """Return one line on the worst element of a verdict."""
+    d = verdict.details
+    where = ", ".join(map(str, d["index"]))
+    return (
+        f"{d['output']}[{where}]: expected {d['expected']!r}, actual {d['actual']!r}, "
+        f"bound {d['bound']:.3g}, off by {d['error_ulps']:.3g} ulps"
+    )
+
+
+def print_report(console: Console, tallied: Sequence[Tally]) -> None:
+    """Print the grid, and below it why cells fail and what was declared."""
+    if any(tally.outcome not in SETTLED for tally in tallied):
+        console.print(grid(tallied))
+    for tally in tallied:
+        if tally.witness is not None:
+            console.print(Text(failure(tally.witness)), soft_wrap=True)
+        elif tally.outcome is Outcome.VACUOUS:
+            vacuous = tally.counts[Outcome.VACUOUS]
+            cell = f"{tally.check}[{tally.backend}-{tally.operator}-{tally.dtype}]"
+            console.print(f"vacuous: {cell}: {vacuous} of {tally.cases} cases could not have differed", markup=False)
+    notes = dict.fromkeys(
+        f"{tally.outcome}: {tally.reason if tally.outcome in SETTLED else f'{tally.operator}: {tally.reason}'}"
+        for tally in tallied
+        if tally.outcome in (Outcome.DEVIATES, Outcome.UNSUPPORTED, *SETTLED)
+    )
+    for note in notes:
+        console.print(Text(note, style="dim"), soft_wrap=True)

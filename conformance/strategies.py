@@ -1,0 +1,134 @@
+"""Geometries, legal by construction: what is drawn is output sizes and remainders, and the input size follows.
+
+Nothing is filtered. Drawing the remainder, rather than making windows divide the input exactly, is what tells floor
+from ceil; padding up to the extent makes kernels that are larger than their input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from conformance.fills import Fill
+from conformance.model import Case, Geometry, Pattern
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The largest values to draw along an axis, for one purpose and rank."""
+
+    output: int
+    kernel: int
+    stride: int
+    dilation: int
+    padding: int
+    beyond: int = 0  # how far padding may exceed extent - 1; then a window may hold padding alone
+
+
+_VALUES = {1: Ranges(7, 5, 4, 3, 4), 2: Ranges(5, 4, 3, 3, 3), 3: Ranges(3, 3, 2, 2, 2)}
+_SIZES = {1: Ranges(9, 7, 6, 4, 12, 2), 2: Ranges(6, 5, 5, 4, 8, 2), 3: Ranges(4, 4, 4, 3, 5, 2)}
+WIDE = 32
+
+
+def ranges(purpose: str, rank: int) -> Ranges:
+    """Return how far the axes of a geometry may reach: further where only shapes are compared."""
+    return (_SIZES if purpose == "sizes" else _VALUES)[rank]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One spatial axis: as many elements as `kernel`, `stride`, `padding`, `dilation` and `output` ask for."""
+
+    size: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    output: int
+
+
+def whole(draw: Draw, low: int, high: int) -> int:
+    """Draw a whole number from low to high."""
+    number: int = draw(st.integers(low, high))
+    return number
+
+
+def window_axis(
+    draw: Draw, reach: Ranges, *, pool: bool = False, ceil: bool = False, dilated: bool = True, wide: bool = False
+) -> Axis:
+    """Draw an axis on which `output` windows fit, with up to stride - 1 elements left over, or missing under ceil."""
+    kernel, stride = whole(draw, 1, reach.kernel), whole(draw, 1, reach.stride)
+    dilation = whole(draw, 1, reach.dilation) if dilated and kernel > 1 else 1
+    output = whole(draw, 1, reach.output) + (WIDE if wide else 0)
+    span = (output - 1) * stride + dilation * (kernel - 1) + 1
+    most = kernel // 2 if pool else min(reach.padding, dilation * (kernel - 1) + reach.beyond)
+    padding = whole(draw, 0, min(most, (span - 1) // 2))
+    remainder = whole(draw, 0, stride - 1)
+    size = max(1, span - remainder - 2 * padding) if ceil else span + remainder - 2 * padding
+    if not _meets(size, padding, kernel, stride, dilation, output):
+        padding, size = 0, span
+    return Axis(size, kernel, stride, padding, dilation, output)
+
+
+def _meets(size: int, padding: int, kernel: int, stride: int, dilation: int, output: int) -> bool:
+    """Whether a tap of some window lies on an element rather than on padding."""
+    return any(
+        0 <= o * stride + t * dilation - padding < size for o in range(min(output, 2 + padding)) for t in range(kernel)
+    )
+
+
+def transposed_axis(draw: Draw, reach: Ranges, *, wide: bool = False) -> tuple[Axis, int]:
+    """Draw an axis of a transposed convolution whose padding leaves something, and its output padding."""
+    kernel, stride = whole(draw, 1, reach.kernel), whole(draw, 1, reach.stride)
+    dilation = whole(draw, 1, reach.dilation) if kernel > 1 else 1
+    size = whole(draw, 1, reach.output) + (WIDE if wide else 0)
+    extra = whole(draw, 0, max(stride, dilation) - 1)
+    full = (size - 1) * stride + dilation * (kernel - 1) + 1 + extra
+    padding = whole(draw, 0, min(reach.padding, dilation * (kernel - 1) + reach.beyond, (full - 1) // 2))
+    if not _meets(full - 2 * padding, padding, kernel, stride, dilation, size):
+        padding = 0
+    return Axis(size, kernel, stride, padding, dilation, full - 2 * padding), extra
+
+
+def spelled(**attributes: tuple[tuple[Any, ...], Any]) -> dict[str, Any]:
+    """Return attributes from (values along the axes, default): one number where all are equal, none at the default."""
+    result = {}
+    for name, (values, default) in attributes.items():
+        value = values[0] if len(set(values)) == 1 else values
+        if value != default:
+            result[name] = value
+    return result
+
+
+def filled(operator: str, geometry: Geometry, pattern: Pattern, dtype: str, seed: int) -> Case:
+    """Return the case that a pattern makes of a geometry; every array has a seed of its own."""
+    inputs = {}
+    for offset, (name, shape) in enumerate(geometry.shapes.items()):
+        if shape is not None:
+            kind, scale = pattern.kinds.get(name, pattern.rest)
+            inputs[name] = Fill(kind, dtype, shape, 0 if kind == "ramp" else seed + offset, scale)
+    return Case(operator, inputs, {**geometry.attributes, **pattern.attributes})
+
+
+def batch_size(draw: Draw, purpose: str, most: int = 3) -> int:
+    """Draw a batch: empty ones where shapes are compared, two at least where one sample must stay clean."""
+    return whole(draw, {"sizes": 0, "special": 2}.get(purpose, 1), most)
+
+
+def stretched(draw: Draw, *choices: str) -> str:
+    """Draw which one dimension is large in this case, most often none: vector widths and odd tails are crossed."""
+    return str(draw(st.sampled_from(("none",) * 5 + choices)))
+
+
+def one_of_patterns(draw: Draw, patterns: Any) -> Pattern:
+    """Draw one pattern; the first is the most readable, and what a failure shrinks to."""
+    pattern: Pattern = draw(st.sampled_from(patterns))
+    return pattern
+
+
+Kinds = Mapping[str, tuple[str, float]]
