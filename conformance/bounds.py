@@ -50,13 +50,15 @@ def sum_of_products(
     magnitude is S before the division. Any order of summation, any blocking, fused multiply-add or not.
     """
     acc = arithmetic.accumulator
+    loss = _operand_loss(operands, arithmetic)
+    exact = _exact(magnitude, operands, arithmetic, loss)
+    if np.all(exact) and np.ndim(divisor) == 0 and divisor == 1 and arithmetic.output == acc:
+        return Bound(np.zeros(expected.shape))
     slots = terms + 1
     growth = gamma((3 if arithmetic.truncating else 1) * slots, acc.roundoff)
-    loss = _operand_loss(operands, arithmetic)
     small = slots * (2 * acc.least_normal if arithmetic.flushes else acc.least_subnormal)
     with np.errstate(over="ignore", invalid="ignore"):
         size = magnitude / np.abs(divisor)
-        exact = _exact(magnitude, operands, arithmetic, loss)
         dyadic = np.frexp(divisor)[0] == 0.5
         quotient = np.where(dyadic, 0.0, np.abs(expected))
         general = size * (loss + growth * (1 + loss)) + small
@@ -85,10 +87,16 @@ def _operand_loss(operands: Sequence[Array], arithmetic: Arithmetic) -> float:
 
 def _exact(magnitude: Array, operands: Sequence[Array], arithmetic: Arithmetic, loss: float) -> Array | bool:
     """Where every partial sum, in any order, is a representable integer."""
-    if loss or not all(np.array_equal(o, np.rint(o), equal_nan=True) for o in operands):
+    if loss or not all(map(_whole, operands)):
         return False
     bits = arithmetic.output.bits if arithmetic.partials else arithmetic.accumulator.bits
     return magnitude <= 2.0 ** (bits - arithmetic.truncating)
+
+
+def _whole(operand: Array) -> bool:
+    """Whether all numbers of an operand are whole; infinities and NaN are no rounding's business."""
+    whole = operand == np.rint(operand)
+    return bool(whole.all() or (whole | np.isnan(operand)).all())
 
 
 def _stored(absolute: Array, expected: Array, arithmetic: Arithmetic, fits: Array | bool = False) -> Array:
@@ -139,10 +147,9 @@ def normalized(
     were used may be from these; None where they were given. exact: where every step is representable.
     """
     u = arithmetic.accumulator.roundoff
-    # With partials, mean and 1 / sqrt(var + eps) are stored in the output format before they are used.
+    # With partials, statistics of the data are stored in the output format before they are used.
     kept = arithmetic.output.roundoff if arithmetic.partials and statistics else 0.0
     far_mean, far_var = statistics if statistics else (np.zeros(()), np.zeros(()))
-    far_mean = far_mean + kept * (np.abs(mean) + far_mean)
     w = 1.0 if weight is None else np.abs(weight)
     b = 0.0 if bias is None else np.abs(bias)
     g6 = gamma(6, u)
@@ -157,6 +164,7 @@ def normalized(
         stored = _stored(np.where(exact, 0.0, absolute), expected, arithmetic, fits)
         largest = np.maximum(np.abs(x), 1 / root) * np.maximum(w, 1)
         stored = np.where(largest >= math.sqrt(arithmetic.accumulator.largest) / x.size, np.inf, stored)
+        stored = np.where(np.isnan(stored) & np.isfinite(expected), np.inf, stored)  # a slip without limit, times 0
     return Bound(np.broadcast_to(stored, expected.shape))
 
 
@@ -172,21 +180,30 @@ def statistics(x: Array, axes: tuple[int, ...], arithmetic: Arithmetic) -> tuple
         var = np.square(x - mean).mean(axes, keepdims=True)
         sizes = (np.abs(x).mean(axes, keepdims=True), np.abs(x).max(axes, keepdims=True))
         mean_square = np.square(x).mean(axes, keepdims=True)
-        own = _statistics_bound("two-pass", m, mean, var, sizes, mean_square, REFERENCE)
-        theirs = _statistics_bound(
-            arithmetic.variance, m, mean, var, sizes, mean_square, arithmetic.accumulator.roundoff
-        )
+        own = _statistics_bound("two-pass", m, mean, var, sizes, mean_square, REFERENCE, 0.0)
+        kept = arithmetic.output.roundoff if arithmetic.partials else 0.0
+        u = arithmetic.accumulator.roundoff
+        theirs = _statistics_bound(arithmetic.variance, m, mean, var, sizes, mean_square, u, kept)
     return own[0] + theirs[0], own[1] + theirs[1]
 
 
 def _statistics_bound(
-    variance: str, m: int, mean: Array, var: Array, sizes: tuple[Array, Array], mean_square: Array, u: float
+    variance: str,
+    m: int,
+    mean: Array,
+    var: Array,
+    sizes: tuple[Array, Array],
+    mean_square: Array,
+    u: float,
+    kept: float,
 ) -> tuple[Array, Array]:
+    """Return the bounds for one class of algorithm; `kept` is the roundoff of a mean that is stored in between."""
     average, largest = sizes
+    stored = kept * np.abs(mean)
     if variance == "updating":
         k = m + 3 * math.log2(m) + 8
-        return gamma(k, u) * largest, gamma(2 * k, u) * (np.sqrt(var * mean_square) + var)
-    far_mean = gamma(m + 1, u) * average
+        return gamma(k, u) * largest + stored, gamma(2 * k, u) * (np.sqrt(var * mean_square) + var) + stored**2
+    far_mean = gamma(m + 1, u) * average * (1 + kept) + stored
     if variance == "two-pass":
         # The deviations from a wrong mean have a mean square of var + error**2 exactly; the rest is m + 4 roundings.
         return far_mean, gamma(m + 4, u) * (var + far_mean**2) + far_mean**2

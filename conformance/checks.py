@@ -12,66 +12,76 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from conformance.model import Case, Operator, Pattern
-from conformance.strategies import Draw, filled, one_of_patterns
+from conformance.model import Case, Geometry, Operator, Pattern
+from conformance.strategies import Draw, filled
 
+GEOMETRIES_A_DRAW = 10
 SEEDS = st.integers(0, 2**16 - 1)
 RAMP = Pattern(("ramp", 1))
 
 
 @dataclass(frozen=True)
 class Check:
-    """A way to draw cases, several to a draw so that one geometry serves them all.
+    """A way to draw cases: what a geometry is drawn for, and which cases are made of it.
 
-    cases: (operator, dtype) -> a strategy of lists of cases. shapes_only: whether values are left uncompared.
-    draws: how many draws make about one case each, of every so many that are asked for.
+    purpose: what the operator's geometries are drawn for. cases: (operator, geometry, dtype, seed) -> cases.
+    shapes_only: whether values are left uncompared. of_ten: how many geometries are drawn for ten examples.
     """
 
     name: str
-    cases: Callable[[Operator, str], st.SearchStrategy[list[Case]]]
+    purpose: str
+    cases: Callable[[Operator, Geometry, str, int], list[Case]]
     shapes_only: bool = False
-    cases_a_draw: int = 1
+    of_ten: int = 10
 
     def applies(self, operator: Operator) -> bool:
         """Whether the operator gives this check anything to ask."""
         return self.name != "rejections" or operator.rejections is not None
 
+    def draws(self, examples: int) -> int:
+        """Return how many draws make at least as many geometries as the examples ask for."""
+        return -(-examples * self.of_ten // (10 * GEOMETRIES_A_DRAW))
 
-@st.composite
-def _values(draw: Draw, operator: Operator, dtype: str) -> list[Case]:
-    geometry = draw(operator.geometries("values"))
-    seed = draw(SEEDS)
-    exact = one_of_patterns(draw, operator.exact(geometry, dtype))
-    real = one_of_patterns(draw, operator.real(geometry, dtype))
-    return [filled(operator.name, geometry, pattern, dtype, seed) for pattern in (exact, real)]
-
-
-@st.composite
-def _sizes(draw: Draw, operator: Operator, dtype: str) -> list[Case]:
-    return [filled(operator.name, draw(operator.geometries("sizes")), RAMP, dtype, 0)]
+    def strategy(self, operator: Operator, dtype: str) -> st.SearchStrategy[list[Case]]:
+        """Return a strategy of the cases of one draw."""
+        return _several(self, operator, dtype)
 
 
 @st.composite
-def _rejections(draw: Draw, operator: Operator, dtype: str) -> list[Case]:
-    assert operator.rejections is not None
-    geometry = draw(operator.geometries("values"))
-    broken = [geometry.changed(**changes) for _, changes in operator.rejections(geometry)]
-    return [filled(operator.name, call, RAMP, dtype, 0) for call in broken]
+def _several(draw: Draw, check: Check, operator: Operator, dtype: str) -> list[Case]:
+    # A draw costs hypothesis as much as a handful of small cases, whatever it holds: several geometries share one.
+    geometries, seed = operator.geometries(check.purpose), draw(SEEDS)
+    return [
+        case
+        for place in range(GEOMETRIES_A_DRAW)
+        for case in check.cases(operator, draw(geometries), dtype, seed + 8 * place)
+    ]
 
 
-@st.composite
-def _special(draw: Draw, operator: Operator, dtype: str) -> list[Case]:
-    geometry = draw(operator.geometries("special"))
-    pattern = one_of_patterns(draw, operator.special(geometry, dtype))
-    return [filled(operator.name, geometry, pattern, dtype, draw(SEEDS))]
+def _values(operator: Operator, geometry: Geometry, dtype: str, seed: int) -> list[Case]:
+    patterns = (*operator.exact(geometry, dtype), *operator.real(geometry, dtype))
+    return [filled(operator.name, geometry, pattern, dtype, seed) for pattern in patterns]
+
+
+def _sizes(operator: Operator, geometry: Geometry, dtype: str, seed: int) -> list[Case]:
+    return [filled(operator.name, geometry, RAMP, dtype, 0)]
+
+
+def _rejections(operator: Operator, geometry: Geometry, dtype: str, seed: int) -> list[Case]:
+    broken = operator.rejections(geometry) if operator.rejections is not None else []
+    return [filled(operator.name, geometry.changed(**changes), RAMP, dtype, 0) for _, changes in broken]
+
+
+def _special(operator: Operator, geometry: Geometry, dtype: str, seed: int) -> list[Case]:
+    return [filled(operator.name, geometry, pattern, dtype, seed) for pattern in operator.special(geometry, dtype)]
 
 
 CHECKS = {
     check.name: check
     for check in (
-        Check("values", _values, cases_a_draw=2),
-        Check("sizes", _sizes, shapes_only=True),
-        Check("rejections", _rejections, cases_a_draw=10),
-        Check("special", _special),
+        Check("values", "values", _values),
+        Check("sizes", "sizes", _sizes, shapes_only=True),
+        Check("rejections", "special", _rejections, of_ten=1),
+        Check("special", "special", _special),
     )
 }

@@ -7,17 +7,61 @@ order in which a shrunk case should prefer them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
 
 import numpy as np
 
 from conformance.formats import Array, format_of, numpy_dtype
 
-Random = np.random.RandomState
 Shape = tuple[int, ...]
+
+TAPE_LENGTH = 2**16
+
+
+@cache
+def _tapes() -> tuple[Array, Array]:
+    """Return the uniform and the normal numbers that all recipes read from.
+
+    RandomState is old, but its stream is frozen for good: a replayed recipe must mean the same array for ever.
+    """
+    random = np.random.RandomState(20_000)
+    return random.random_sample(TAPE_LENGTH), random.standard_normal(TAPE_LENGTH)
+
+
+class Tape:
+    """Random numbers read from fixed tapes, each seed from a place of its own: no array sets up a generator."""
+
+    def __init__(self, seed: int) -> None:
+        self._at = seed * 40_503 % TAPE_LENGTH  # an odd step, so that the first 2**16 seeds start at as many places
+
+    def uniform(self, size: int) -> Array:
+        """Return numbers from 0 to below 1."""
+        return self._read(_tapes()[0], size)
+
+    def normal(self, size: int) -> Array:
+        """Return normal numbers of mean 0 and standard deviation 1."""
+        return self._read(_tapes()[1], size)
+
+    def integers(self, low: int, high: int, size: int) -> Array:
+        """Return whole numbers from low to high, both included."""
+        numbers: Array = np.floor(self.uniform(size) * (high - low + 1)) + low
+        return numbers
+
+    def choice(self, options: Sequence[float], size: int) -> Array:
+        """Return elements of the options."""
+        return np.asarray(options, np.float64)[self.integers(0, len(options) - 1, size).astype(np.intp)]
+
+    def places(self, count: int, size: int) -> Array:
+        """Return at most `count` different positions below `size`, in no order."""
+        return np.argsort(self.uniform(size))[:count]
+
+    def _read(self, tape: Array, size: int) -> Array:
+        start, self._at = self._at, (self._at + size) % TAPE_LENGTH
+        if start + size <= TAPE_LENGTH:
+            return tape[start : start + size]
+        return np.take(tape, np.arange(start, start + size), mode="wrap")
 
 
 @dataclass(frozen=True)
@@ -27,7 +71,7 @@ class Fill:
     >>> Fill("ramp", "float32", (2, 3))
     ramp(float32[2,3])
     >>> Fill("integers", "float32", (4,), seed=7, scale=3).array().tolist()
-    [2.0, -2.0, 1.0, 1.0]
+    [1.0, 1.0, 2.0, -3.0]
     """
 
     kind: str
@@ -52,8 +96,7 @@ class Fill:
 
 @lru_cache(maxsize=64)
 def _array(fill: Fill) -> Array:
-    # RandomState is old, but its stream is frozen for good: a replayed recipe must mean the same array for ever.
-    values = KINDS[fill.kind](Random(fill.seed), fill)
+    values = KINDS[fill.kind](Tape(fill.seed), fill)
     with np.errstate(over="ignore"):
         array = np.asarray(values, np.float64).reshape(fill.shape).astype(numpy_dtype(fill.dtype))
     array.flags.writeable = False
@@ -64,104 +107,102 @@ def _size(fill: Fill) -> int:
     return math.prod(fill.shape)
 
 
-def _ramp(random: Random, fill: Fill) -> Any:
+def _ramp(tape: Tape, fill: Fill) -> Array:
     """1, 2, 3 ... and again from 1 after `scale` elements (1: after 97), so that no two neighbours are equal."""
     return np.arange(_size(fill)) % (int(fill.scale) if fill.scale > 1 else 97) + 1
 
 
-def _integers(random: Random, fill: Fill) -> Any:
+def _integers(tape: Tape, fill: Fill) -> Array:
     """Integers from -scale to scale, without 0."""
     scale = int(fill.scale)
-    values = random.randint(-scale, scale, _size(fill))
-    return np.where(values >= 0, values + 1, values)
+    values = tape.integers(-scale, scale - 1, _size(fill))
+    return values + (values >= 0)
 
 
-def _odd(random: Random, fill: Fill) -> Any:
+def _odd(tape: Tape, fill: Fill) -> Array:
     """Odd integers of exactly `scale` bits, of either sign: no shorter format holds one."""
     half = 2 ** (int(fill.scale) - 2)
-    values = 2 * random.randint(half, 2 * half, _size(fill), dtype=np.int64) + 1
-    return values * random.choice((-1, 1), _size(fill))
+    values = 2 * tape.integers(half, 2 * half - 1, _size(fill)) + 1
+    return values * tape.choice((-1, 1), _size(fill))
 
 
-def _normal(random: Random, fill: Fill) -> Any:
+def _normal(tape: Tape, fill: Fill) -> Array:
     """Normal values of standard deviation `scale`."""
-    return random.standard_normal(_size(fill)) * fill.scale
+    return tape.normal(_size(fill)) * fill.scale
 
 
-def _positive(random: Random, fill: Fill) -> Any:
+def _positive(tape: Tape, fill: Fill) -> Array:
     """Values between 0.5 and 1.5 times `scale`: nothing cancels."""
-    return (random.random_sample(_size(fill)) + 0.5) * fill.scale
+    return (tape.uniform(_size(fill)) + 0.5) * fill.scale
 
 
-def _spread(random: Random, fill: Fill) -> Any:
+def _spread(tape: Tape, fill: Fill) -> Array:
     """Normal values times powers of two from 2**-8 to 2**8: small terms beside large ones."""
-    return np.ldexp(random.standard_normal(_size(fill)), random.randint(-8, 9, _size(fill)))
+    return tape.normal(_size(fill)) * np.exp2(tape.integers(-8, 8, _size(fill)))
 
 
-def _offset(random: Random, fill: Fill) -> Any:
+def _offset(tape: Tape, fill: Fill) -> Array:
     """Normal values around `scale`: the mean is many standard deviations away from 0."""
-    return random.standard_normal(_size(fill)) + fill.scale
+    return tape.normal(_size(fill)) + fill.scale
 
 
-def _paired(random: Random, fill: Fill) -> Any:
+def _paired(tape: Tape, fill: Fill) -> Array:
     """For each channel (axis 1) an integer centre, plus and minus `scale`, equally often: the variance is scale**2."""
     batch, channels, *spatial = fill.shape
     values = np.empty((channels, batch * math.prod(spatial)))
-    for row in values:
-        signs = np.where(np.arange(row.size) % 2, fill.scale, -fill.scale)
-        random.shuffle(signs)
-        row[:] = random.randint(-8, 9) + signs
+    for row, centre in zip(values, tape.integers(-8, 8, channels), strict=True):
+        row[:] = centre + fill.scale
+        row[tape.places(row.size // 2, row.size)] = centre - fill.scale
     return values.reshape(channels, batch, *spatial).swapaxes(0, 1)
 
 
-def _roots(random: Random, fill: Fill) -> Any:
+def _roots(tape: Tape, fill: Fill) -> Array:
     """Variances of 4**k - scale, above 0: with eps = scale the square root is a power of two."""
-    return random.choice((4, 16, 64) if fill.scale < 4 else (16, 64), _size(fill)) - fill.scale
+    return tape.choice((4, 16, 64) if fill.scale < 4 else (16, 64), _size(fill)) - fill.scale
 
 
-def _nans(random: Random, fill: Fill) -> Any:
+def _nans(tape: Tape, fill: Fill) -> Array:
     """Small positive integers and `scale` times NaN."""
-    return _with_guests(random, fill, [np.nan])
+    return _with_guests(tape, fill, [np.nan])
 
 
-def _infinities(random: Random, fill: Fill) -> Any:
+def _infinities(tape: Tape, fill: Fill) -> Array:
     """Small positive integers and `scale` infinities of either sign."""
-    return _with_guests(random, fill, [np.inf, -np.inf])
+    return _with_guests(tape, fill, [np.inf, -np.inf])
 
 
-def _nonfinite(random: Random, fill: Fill) -> Any:
+def _nonfinite(tape: Tape, fill: Fill) -> Array:
     """Small positive integers and `scale` of NaN and infinities, mixed."""
-    return _with_guests(random, fill, [np.nan, np.inf, -np.inf])
+    return _with_guests(tape, fill, [np.nan, np.inf, -np.inf])
 
 
-def _bottom(random: Random, fill: Fill) -> Any:
+def _bottom(tape: Tape, fill: Fill) -> Array:
     """Negative infinities and `scale` small integers: most windows hold no finite value."""
     values = np.full(_size(fill), -np.inf)
-    spots = random.choice(values.size, min(int(fill.scale), values.size), replace=False)
-    values[spots] = random.randint(-3, 4, spots.size)
+    spots = tape.places(int(fill.scale), values.size)
+    values[spots] = tape.integers(-3, 3, spots.size)
     return values
 
 
-def _with_guests(random: Random, fill: Fill, guests: list[float]) -> Array:
-    values = random.randint(1, 4, _size(fill)).astype(np.float64)
-    spots = random.choice(values.size, min(int(fill.scale), values.size), replace=False)
-    values[spots] = random.choice(guests, spots.size)
+def _with_guests(tape: Tape, fill: Fill, guests: Sequence[float]) -> Array:
+    values = tape.integers(1, 3, _size(fill))
+    spots = tape.places(int(fill.scale), values.size)
+    values[spots] = tape.choice(guests, spots.size)
     return values
 
 
-def _negative_zeros(random: Random, fill: Fill) -> Any:
+def _negative_zeros(tape: Tape, fill: Fill) -> Array:
     """Negative zeros and negative integers: a positive zero never comes out honestly."""
-    return random.choice((-0.0, -0.0, -1.0, -2.0), _size(fill))
+    return tape.choice((-0.0, -0.0, -1.0, -2.0), _size(fill))
 
 
-def _huge(random: Random, fill: Fill) -> Any:
+def _huge(tape: Tape, fill: Fill) -> Array:
     """Values of either sign from a quarter of the largest finite number up to it."""
-    largest = format_of(fill.dtype).largest
-    values: Array = (0.25 + 0.75 * random.random_sample(_size(fill))) * largest
-    return values * random.choice((-1, 1), _size(fill))
+    values = (0.25 + 0.75 * tape.uniform(_size(fill))) * format_of(fill.dtype).largest
+    return values * tape.choice((-1, 1), _size(fill))
 
 
-KINDS: dict[str, Callable[[Random, Fill], Any]] = {
+KINDS: dict[str, Callable[[Tape, Fill], Array]] = {
     "ramp": _ramp,
     "integers": _integers,
     "odd": _odd,

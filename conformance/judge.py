@@ -50,7 +50,7 @@ def judge_values(
     compared, share, telling = 0, 0.0, False
     details: Mapping[str, Any] = {}
     for name, e in expected.items():
-        a = actual[name].astype(e.dtype if e.dtype.kind == "i" else np.float64)
+        a = actual[name].astype(e.dtype if e.dtype.kind == "i" else np.float64, copy=False)
         limit, e = _overflown(e, bounds[name].absolute, output) if e.dtype.kind != "i" else (bounds[name].absolute, e)
         finding = _compare(name, e, a, limit, bounds[name], output)
         compared += finding.compared
@@ -58,12 +58,19 @@ def judge_values(
             share, details = max(share, finding.share), finding.details
         if finding.outcome is not Outcome.CONFORMS:
             return Finding(finding.outcome, compared, finding.share, finding.reason, finding.details)
-        telling = telling or bool(np.any((e != 0) & ~np.isnan(e) & np.isfinite(limit)))
-        telling = telling or (e.size > 0 and bool(np.any(np.isnan(e)) and not np.all(np.isnan(e))))
-        telling = telling or (bounds[name].zero_sign is not False and bool(np.any(np.signbit(e))))
+        telling = telling or _telling(e, limit, bounds[name])
     if not telling:
         return Finding(Outcome.VACUOUS, compared, share, "all expected values are 0, NaN or waived", details)
     return Finding(Outcome.CONFORMS, compared, share, "", details)
+
+
+def _telling(expected: Array, limit: Array, bound: Bound) -> bool:
+    """Whether an answer could have differed: not all of it is 0, NaN or waived."""
+    missing = np.isnan(expected)
+    if np.any((expected != 0) & ~missing & np.isfinite(limit)):
+        return True
+    partly_missing = bool(missing.any() and not missing.all())
+    return partly_missing or (bound.zero_sign is not False and bool(np.signbit(expected).any()))
 
 
 def _names(outputs: Mapping[str, Array]) -> str:
@@ -72,27 +79,41 @@ def _names(outputs: Mapping[str, Array]) -> str:
 
 def _overflown(expected: Array, absolute: Array, output: Format) -> tuple[Array, Array]:
     """Expect infinity where the value lies beyond the format for sure, and waive it where it lies on the edge."""
-    edge = output.largest * (1 + output.roundoff)
     size = np.abs(expected)
+    if not size.size or size.max() < output.largest / 2:
+        return absolute, expected
+    edge = output.largest * (1 + output.roundoff)
     with np.errstate(invalid="ignore"):
         beyond = (size - absolute >= edge) & np.isfinite(expected)
         unsure = (size + absolute >= output.largest * (1 - output.roundoff)) & (size != output.largest) & ~beyond
     limit = np.where(unsure & np.isfinite(expected), np.inf, np.where(beyond, 0.0, absolute))
+    limit = np.where(np.isfinite(expected), limit, 0.0)  # what is no number is right or wrong, never near
     return limit, np.where(beyond, np.copysign(np.inf, expected), expected)
 
 
+def _errors(expected: Array, actual: Array, limit: Array, zero_sign: Array | bool) -> tuple[Array, Array]:
+    """Return every error, and that error as a share of its bound.
+
+    Equal values, infinities included, have no error; where only one of the two is finite or a NaN it is infinite.
+    """
+    with np.errstate(all="ignore"):
+        error = np.abs(actual - expected)
+        if not np.isfinite(error).all():
+            same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+            error = np.where(np.isfinite(error), error, np.where(same, 0.0, np.inf))
+        if zero_sign is not False:
+            wrong = (expected == 0) & (actual == 0) & (np.signbit(actual) != np.signbit(expected)) & zero_sign
+            error = np.where(wrong, np.inf, error)
+        error = np.where(np.isposinf(limit), 0.0, error)
+        shares = np.where(error == 0, 0.0, error / limit)
+        return error, np.where(np.isnan(shares), np.inf, shares)  # a bound that is no number lets nothing else pass
+
+
 def _compare(name: str, expected: Array, actual: Array, limit: Array, bound: Bound, output: Format) -> Finding:
-    # Equal values, infinities included, have no error; where only one is finite or a NaN the error is infinite.
-    with np.errstate(invalid="ignore", over="ignore"):
-        same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-        error = np.where(same, 0.0, np.abs(actual - expected))
-        error = np.where(~same & ~(np.isfinite(actual) & np.isfinite(expected)), np.inf, error)
-        signs = (expected == 0) & (actual == 0) & (np.signbit(actual) != np.signbit(expected)) & bound.zero_sign
-        waived = np.isposinf(limit) & np.isfinite(expected)
-        error = np.where(waived, 0.0, np.where(signs, np.inf, error))
-        shares = np.where(error == 0, 0.0, np.where(limit > 0, error / np.where(limit > 0, limit, 1.0), np.inf))
-        shares = np.where(np.isnan(shares), np.inf, shares)
-    compared = int(expected.size - np.count_nonzero(waived))
+    if _identical(expected, actual, limit, bound):
+        return Finding(Outcome.CONFORMS, expected.size)
+    error, shares = _errors(expected, actual, limit, bound.zero_sign)
+    compared = int(expected.size - np.count_nonzero(np.isposinf(limit) & np.isfinite(expected)))
     if not compared:
         return Finding(Outcome.CONFORMS, 0)
     worst = int(np.argmax(shares))
@@ -112,11 +133,19 @@ def _compare(name: str, expected: Array, actual: Array, limit: Array, bound: Bou
     return Finding(Outcome.CONFORMS, compared, share, "", details)
 
 
+def _identical(expected: Array, actual: Array, limit: Array, bound: Bound) -> bool:
+    """Whether nothing needs a closer look: all values are equal and finite, so are zeros' signs, and none is waived."""
+    if not np.array_equal(expected, actual) or not expected.size or limit.max() == np.inf:
+        return False
+    return bound.zero_sign is False or np.array_equal(np.signbit(expected), np.signbit(actual))
+
+
 def _element(name: str, flat: int, expected: Array, actual: Array, limit: Array, output: Format) -> dict[str, Any]:
     index = tuple(int(i) for i in np.unravel_index(flat, expected.shape))
     e, a = float(expected[index]), float(actual[index])
     # One unit in the last place of the output format at the expected value.
-    ulp = max(math.ldexp(1, math.frexp(e)[1] - output.bits), output.least_subnormal) if math.isfinite(e) else math.nan
+    above = math.ldexp(1, math.frexp(e)[1] - output.bits) if e else 0.0
+    ulp = max(above, output.least_subnormal) if math.isfinite(e) else math.nan
     return {
         "output": name,
         "index": index,

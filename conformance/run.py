@@ -157,14 +157,14 @@ def run_cell(cell: Cell, tell: Callable[[Verdict], object], *, examples: int = E
                 tell(verdict)
 
     search = settings(
-        max_examples=-(-examples // cell.check.cases_a_draw),
+        max_examples=cell.check.draws(examples),
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink),
         verbosity=Verbosity.quiet,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
-    )(given(cell.check.cases(cell.operator, cell.dtype))(trial))
+    )(given(cell.check.strategy(cell.operator, cell.dtype))(trial))
     try:
         hypothesis.seed(zlib.crc32(f"{seed} {cell.id}".encode()))(search)()
     except _FoundWitness:

@@ -6,16 +6,55 @@ from ceil; padding up to the extent makes kernels that are larger than their inp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
 from conformance.fills import Fill
 from conformance.model import Case, Geometry, Pattern
 
+T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[Any]], Any]
+LONGEST_GEOMETRY = 40
+_BYTES = st.binary(min_size=LONGEST_GEOMETRY, max_size=LONGEST_GEOMETRY)
+
+
+class Choices:
+    """Small decisions read off one string of bytes; a byte of 0 is the simplest choice.
+
+    Hypothesis spends some twenty microseconds on every value that it draws, however small. One string for a whole
+    geometry costs as much as one number, and shrinks byte by byte all the same.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = iter(raw)
+
+    def whole(self, low: int, high: int) -> int:
+        """Choose a whole number from low to high: the simplest is low, or 0 where low is negative."""
+        step = next(self._raw) % (high - low + 1)
+        simplest = max(low, 0)
+        return simplest + step if simplest + step <= high else high - simplest - step
+
+    def flag(self) -> bool:
+        """Choose False or True."""
+        return self.whole(0, 1) == 1
+
+    def one_of(self, options: Sequence[T]) -> T:
+        """Choose an option; the first is the simplest."""
+        return options[self.whole(0, len(options) - 1)]
+
+
+def drawn(function: Callable[[Choices, str], Geometry]) -> Callable[[str], st.SearchStrategy[Geometry]]:
+    """Turn a function of choices and a purpose into a strategy for each purpose."""
+
+    @cache
+    def geometries(purpose: str) -> st.SearchStrategy[Geometry]:
+        return _BYTES.map(lambda raw: function(Choices(raw), purpose))
+
+    return geometries
 
 
 @dataclass(frozen=True)
@@ -30,14 +69,15 @@ class Ranges:
     beyond: int = 0  # how far padding may exceed extent - 1; then a window may hold padding alone
 
 
-_VALUES = {1: Ranges(7, 5, 4, 3, 4), 2: Ranges(5, 4, 3, 3, 3), 3: Ranges(3, 3, 2, 2, 2)}
+_VALUES = {1: Ranges(80, 5, 4, 3, 4), 2: Ranges(16, 5, 3, 3, 3), 3: Ranges(7, 3, 2, 2, 2)}
+_SPECIAL = {1: Ranges(9, 5, 4, 3, 4), 2: Ranges(5, 4, 3, 3, 3), 3: Ranges(3, 3, 2, 2, 2)}
 _SIZES = {1: Ranges(9, 7, 6, 4, 12, 2), 2: Ranges(6, 5, 5, 4, 8, 2), 3: Ranges(4, 4, 4, 3, 5, 2)}
 WIDE = 32
 
 
 def ranges(purpose: str, rank: int) -> Ranges:
     """Return how far the axes of a geometry may reach: further where only shapes are compared."""
-    return (_SIZES if purpose == "sizes" else _VALUES)[rank]
+    return {"sizes": _SIZES, "special": _SPECIAL}.get(purpose, _VALUES)[rank]
 
 
 @dataclass(frozen=True)
@@ -52,23 +92,17 @@ class Axis:
     output: int
 
 
-def whole(draw: Draw, low: int, high: int) -> int:
-    """Draw a whole number from low to high."""
-    number: int = draw(st.integers(low, high))
-    return number
-
-
 def window_axis(
-    draw: Draw, reach: Ranges, *, pool: bool = False, ceil: bool = False, dilated: bool = True, wide: bool = False
+    choose: Choices, reach: Ranges, *, pool: bool = False, ceil: bool = False, dilated: bool = True, wide: bool = False
 ) -> Axis:
     """Draw an axis on which `output` windows fit, with up to stride - 1 elements left over, or missing under ceil."""
-    kernel, stride = whole(draw, 1, reach.kernel), whole(draw, 1, reach.stride)
-    dilation = whole(draw, 1, reach.dilation) if dilated and kernel > 1 else 1
-    output = whole(draw, 1, reach.output) + (WIDE if wide else 0)
+    kernel, stride = choose.whole(1, reach.kernel), choose.whole(1, reach.stride)
+    dilation = choose.whole(1, reach.dilation) if dilated and kernel > 1 else 1
+    output = choose.whole(1, reach.output) + (WIDE if wide else 0)
     span = (output - 1) * stride + dilation * (kernel - 1) + 1
     most = kernel // 2 if pool else min(reach.padding, dilation * (kernel - 1) + reach.beyond)
-    padding = whole(draw, 0, min(most, (span - 1) // 2))
-    remainder = whole(draw, 0, stride - 1)
+    padding = choose.whole(0, min(most, (span - 1) // 2))
+    remainder = choose.whole(0, stride - 1)
     size = max(1, span - remainder - 2 * padding) if ceil else span + remainder - 2 * padding
     if not _meets(size, padding, kernel, stride, dilation, output):
         padding, size = 0, span
@@ -82,14 +116,14 @@ def _meets(size: int, padding: int, kernel: int, stride: int, dilation: int, out
     )
 
 
-def transposed_axis(draw: Draw, reach: Ranges, *, wide: bool = False) -> tuple[Axis, int]:
+def transposed_axis(choose: Choices, reach: Ranges, *, wide: bool = False) -> tuple[Axis, int]:
     """Draw an axis of a transposed convolution whose padding leaves something, and its output padding."""
-    kernel, stride = whole(draw, 1, reach.kernel), whole(draw, 1, reach.stride)
-    dilation = whole(draw, 1, reach.dilation) if kernel > 1 else 1
-    size = whole(draw, 1, reach.output) + (WIDE if wide else 0)
-    extra = whole(draw, 0, max(stride, dilation) - 1)
+    kernel, stride = choose.whole(1, reach.kernel), choose.whole(1, reach.stride)
+    dilation = choose.whole(1, reach.dilation) if kernel > 1 else 1
+    size = choose.whole(1, reach.output) + (WIDE if wide else 0)
+    extra = choose.whole(0, max(stride, dilation) - 1)
     full = (size - 1) * stride + dilation * (kernel - 1) + 1 + extra
-    padding = whole(draw, 0, min(reach.padding, dilation * (kernel - 1) + reach.beyond, (full - 1) // 2))
+    padding = choose.whole(0, min(reach.padding, dilation * (kernel - 1) + reach.beyond, (full - 1) // 2))
     if not _meets(full - 2 * padding, padding, kernel, stride, dilation, size):
         padding = 0
     return Axis(size, kernel, stride, padding, dilation, full - 2 * padding), extra
@@ -115,20 +149,11 @@ def filled(operator: str, geometry: Geometry, pattern: Pattern, dtype: str, seed
     return Case(operator, inputs, {**geometry.attributes, **pattern.attributes})
 
 
-def batch_size(draw: Draw, purpose: str, most: int = 3) -> int:
+def batch_size(choose: Choices, purpose: str, most: int = 3) -> int:
     """Draw a batch: empty ones where shapes are compared, two at least where one sample must stay clean."""
-    return whole(draw, {"sizes": 0, "special": 2}.get(purpose, 1), most)
+    return choose.whole({"sizes": 0, "special": 2}.get(purpose, 1), most)
 
 
-def stretched(draw: Draw, *choices: str) -> str:
+def stretched(choose: Choices, *dimensions: str) -> str:
     """Draw which one dimension is large in this case, most often none: vector widths and odd tails are crossed."""
-    return str(draw(st.sampled_from(("none",) * 5 + choices)))
-
-
-def one_of_patterns(draw: Draw, patterns: Any) -> Pattern:
-    """Draw one pattern; the first is the most readable, and what a failure shrinks to."""
-    pattern: Pattern = draw(st.sampled_from(patterns))
-    return pattern
-
-
-Kinds = Mapping[str, tuple[str, float]]
+    return choose.one_of(("none",) * 3 + dimensions)

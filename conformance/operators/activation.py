@@ -5,27 +5,30 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import strategies as st
 
 import reference
 from conformance.bounds import copies, sum_of_products
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
 from conformance.patterns import exact_products, real_products
-from conformance.strategies import Draw, batch_size, whole
+from conformance.strategies import Choices, batch_size, drawn
 
 
-@st.composite
-def _relu_geometries(draw: Draw, purpose: str) -> Geometry:
-    shape = (batch_size(draw, purpose, 4), *draw(st.lists(st.integers(1, 7), max_size=3)), whole(draw, 5, 40))
+@drawn
+def _relu_geometries(choose: Choices, purpose: str) -> Geometry:
+    shape = (
+        batch_size(choose, purpose, 4),
+        *(choose.whole(1, 7) for _ in range(choose.whole(0, 3))),
+        choose.whole(5, 40),
+    )
     return Geometry({"input": shape}, {})
 
 
-@st.composite
-def _linear_geometries(draw: Draw, purpose: str) -> Geometry:
-    lead = (batch_size(draw, purpose, 5), *draw(st.lists(st.integers(1, 3), max_size=2)))
-    features = whole(draw, 0 if purpose == "sizes" else 1, draw(st.sampled_from((4, 4, 40))))
-    out = whole(draw, 2 if purpose == "special" else 1, draw(st.sampled_from((4, 4, 20))))
-    bias = bool(draw(st.booleans()))
+@drawn
+def _linear_geometries(choose: Choices, purpose: str) -> Geometry:
+    lead = (batch_size(choose, purpose, 5), *(choose.whole(1, 3) for _ in range(choose.whole(0, 2))))
+    features = choose.whole(0 if purpose == "sizes" else 1, choose.one_of((4, 4, 40)))
+    out = choose.whole(2 if purpose == "special" else 1, choose.one_of((4, 4, 20)))
+    bias = choose.flag()
     shapes = {"input": (*lead, features), "weight": (out, features), "bias": (out,) if bias else None}
     return Geometry(shapes, {}, max(features, 1) + bias)
 

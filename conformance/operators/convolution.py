@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 import reference
 from conformance.bounds import sum_of_products
@@ -16,38 +15,38 @@ from conformance.formats import Array
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
 from conformance.patterns import exact_products, real_products, special_products
 from conformance.strategies import (
-    Draw,
+    Choices,
     batch_size,
+    drawn,
     ranges,
     spelled,
     stretched,
     transposed_axis,
-    whole,
     window_axis,
 )
 from reference.constraints import per_axis
 from reference.windows import padded, resolve_padding, window_views
 
 
-def _channels(draw: Draw, purpose: str, rank: int) -> tuple[int, int, int, int, str]:
+def _channels(choose: Choices, purpose: str, rank: int) -> tuple[int, int, int, int, str]:
     """Draw batch, groups, channels of a group in and out, and which dimension is large."""
-    large = stretched(draw, "batch", "in", "out", "wide") if purpose == "values" and rank < 3 else "none"
-    batch = batch_size(draw, purpose) + 4 * (large == "batch")
+    large = stretched(choose, "batch", "in", "out", "wide") if purpose == "values" and rank < 3 else "none"
+    batch = batch_size(choose, purpose) + 4 * (large == "batch")
     if purpose == "sizes":
-        return batch, 1, whole(draw, 0, 2), whole(draw, 1, 2), large
-    most = 3 if rank < 3 else 2
-    groups = whole(draw, 1, most)
-    into, out = whole(draw, 1, most), whole(draw, 2 if purpose == "special" else 1, most)
-    return batch, groups, into + 8 * (large == "in"), out + 8 * (large == "out"), large
+        return batch, 1, choose.whole(0, 2), choose.whole(1, 2), large
+    most = 8 if purpose == "values" else 2
+    groups = choose.whole(1, 3)
+    into, out = choose.whole(1, most), choose.whole(2 if purpose == "special" else 1, most)
+    return batch, groups, into + 12 * (large == "in"), out + 12 * (large == "out"), large
 
 
 def _geometries(rank: int) -> Any:
-    @st.composite
-    def geometries(draw: Draw, purpose: str) -> Geometry:
-        batch, groups, into, out, large = _channels(draw, purpose, rank)
+    @drawn
+    def geometries(choose: Choices, purpose: str) -> Geometry:
+        batch, groups, into, out, large = _channels(choose, purpose, rank)
         reach = ranges(purpose, rank)
-        axes = [window_axis(draw, reach, wide=large == "wide" and i == rank - 1) for i in range(rank)]
-        bias = draw(st.booleans())
+        axes = [window_axis(choose, reach, wide=large == "wide" and i == rank - 1) for i in range(rank)]
+        bias = choose.flag()
         kernel = tuple(a.kernel for a in axes)
         attributes = spelled(
             stride=(tuple(a.stride for a in axes), 1),
@@ -55,9 +54,9 @@ def _geometries(rank: int) -> Any:
             dilation=(tuple(a.dilation for a in axes), 1),
             groups=((groups,), 1),
         )
-        if "padding" not in attributes and whole(draw, 0, 3) == 3:
+        if "padding" not in attributes and choose.whole(0, 3) == 3:
             attributes["padding"] = "valid"
-        elif "stride" not in attributes and whole(draw, 0, 3) == 3:
+        elif "stride" not in attributes and choose.whole(0, 3) == 3:
             attributes["padding"] = "same"
         shapes = {
             "input": (batch, groups * into, *(a.size for a in axes)),
@@ -70,13 +69,13 @@ def _geometries(rank: int) -> Any:
 
 
 def _transposed_geometries(rank: int) -> Any:
-    @st.composite
-    def geometries(draw: Draw, purpose: str) -> Geometry:
-        batch, groups, into, out, large = _channels(draw, purpose, rank)
+    @drawn
+    def geometries(choose: Choices, purpose: str) -> Geometry:
+        batch, groups, into, out, large = _channels(choose, purpose, rank)
         reach = ranges(purpose, rank)
-        drawn = [transposed_axis(draw, reach, wide=large == "wide" and i == rank - 1) for i in range(rank)]
+        drawn = [transposed_axis(choose, reach, wide=large == "wide" and i == rank - 1) for i in range(rank)]
         axes, extra = [a for a, _ in drawn], tuple(e for _, e in drawn)
-        bias = draw(st.booleans())
+        bias = choose.flag()
         attributes = spelled(
             stride=(tuple(a.stride for a in axes), 1),
             padding=(tuple(a.padding for a in axes), 0),
@@ -213,7 +212,7 @@ def _rejections(rank: int, transposed: bool) -> Any:
         else:
             broken += [
                 ("output-channels", {"input": (x[0], 4, *x[2:]), "weight": (5, 2, *w[2:]), "bias": None, "groups": 2}),
-                ("kernel-fits", {"weight": (*w[:2], *(n + 100 for n in x[2:])), "padding": 0}),
+                ("kernel-fits", {"weight": (*w[:-1], x[-1] + 100), "padding": 0}),
                 ("padding", {"padding": "everywhere"}),
                 ("padding", {"padding": "same", "stride": 2}),
             ]

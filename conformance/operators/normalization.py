@@ -6,34 +6,33 @@ import math
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 import reference
 from conformance.bounds import blended, normalized, statistics
 from conformance.formats import Array
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
-from conformance.strategies import Draw, batch_size, stretched, whole
+from conformance.strategies import Choices, batch_size, drawn, stretched
 
 EPS = 1e-5
 MOMENTUM = 0.1
 
 
-@st.composite
-def _geometries(draw: Draw, purpose: str) -> Geometry:
-    training = bool(draw(st.booleans()))
-    large = stretched(draw, "batch", "channels", "spatial") if purpose == "values" else "none"
-    batch = max(batch_size(draw, purpose, 4), int(training)) + 4 * (large == "batch")
-    channels = whole(draw, 2 if purpose == "special" else 1, 4) + 8 * (large == "channels")
-    spatial = tuple(draw(st.lists(st.sampled_from((1, 2, 4, 3, 5)), max_size=3)))
+@drawn
+def _geometries(choose: Choices, purpose: str) -> Geometry:
+    training = choose.flag()
+    large = stretched(choose, "batch", "channels", "spatial") if purpose == "values" else "none"
+    batch = max(batch_size(choose, purpose, 4), int(training)) + 4 * (large == "batch")
+    channels = choose.whole(2 if purpose == "special" else 1, 4) + 8 * (large == "channels")
+    spatial = tuple(choose.one_of((1, 2, 4, 3, 5)) for _ in range(choose.whole(0, 3)))
     if training and batch * math.prod(spatial) < 2:
         batch = 2
     if large == "spatial":
         spatial = (*spatial[:2], 32)
-    running = not training or bool(draw(st.booleans()))
-    affine = bool(draw(st.booleans()))
+    running = not training or choose.flag()
+    affine = choose.flag()
     attributes: dict[str, Any] = {"training": True} if training else {}
-    momentum = draw(st.sampled_from((MOMENTUM, 0.5, 0.0, 1.0, 0.25))) if training and running else MOMENTUM
-    eps = draw(st.sampled_from((EPS, 1e-3, 0.1, 1e-8)))
+    momentum = choose.one_of((MOMENTUM, 0.5, 0.0, 1.0, 0.25)) if training and running else MOMENTUM
+    eps = choose.one_of((EPS, 1e-3, 0.1, 1e-8))
     attributes |= {"momentum": momentum} if momentum != MOMENTUM else {}
     attributes |= {"eps": eps} if eps != EPS else {}
     parameter = (channels,)

@@ -6,21 +6,20 @@ import math
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 import reference
 from conformance.bounds import copies
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
-from conformance.strategies import Draw, batch_size, whole
+from conformance.strategies import Choices, batch_size, drawn
 
 
-@st.composite
-def _geometries(draw: Draw, purpose: str) -> Geometry:
-    mode = draw(st.sampled_from(("constant", "reflect", "replicate", "circular")))
-    rank = whole(draw, 1, 3)
-    shape = (batch_size(draw, purpose), whole(draw, 1, 3), *(whole(draw, 1, 6) for _ in range(rank)))
+@drawn
+def _geometries(choose: Choices, purpose: str) -> Geometry:
+    mode = choose.one_of(("constant", "reflect", "replicate", "circular"))
+    rank = choose.whole(1, 3)
+    shape = (batch_size(choose, purpose), choose.whole(1, 3), *(choose.whole(1, 6) for _ in range(rank)))
     if mode == "constant":
-        axes = whole(draw, 1, rank)
+        axes = choose.whole(1, rank)
         most, least = dict.fromkeys(shape, 4), 3
     else:
         # Frameworks pad by copies only along all the spatial axes, and never crop in these modes.
@@ -28,13 +27,13 @@ def _geometries(draw: Draw, purpose: str) -> Geometry:
         most, least = {n: {"reflect": n - 1, "replicate": 4, "circular": n}[mode] for n in shape}, 0
     pad: list[int] = []
     for n in reversed(shape[-axes:]):
-        low = whole(draw, -min(least, (n - 1) // 2), most[n])
-        pad += (low, whole(draw, -min(least, (n - 1) // 2), most[n]))
+        low = choose.whole(-min(least, (n - 1) // 2), most[n])
+        pad += (low, choose.whole(-min(least, (n - 1) // 2), most[n]))
     attributes: dict[str, Any] = {"pad": tuple(pad)}
     if mode != "constant":
         attributes["mode"] = mode
-    elif draw(st.booleans()):
-        attributes["value"] = draw(st.sampled_from((1.5, -2.0, 0.0)))
+    elif choose.flag():
+        attributes["value"] = choose.one_of((1.5, -2.0, 0.0))
     return Geometry({"input": shape}, attributes)
 
 

@@ -7,58 +7,57 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 import reference
 from conformance.bounds import copies, sum_of_products
 from conformance.formats import Array, format_of
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
 from conformance.patterns import limit_of
-from conformance.strategies import Draw, batch_size, ranges, spelled, stretched, whole, window_axis
+from conformance.strategies import Choices, batch_size, drawn, ranges, spelled, stretched, window_axis
 from reference.constraints import per_axis
 from reference.windows import padded, resolve_padding
 
 
 def _geometries(rank: int, average: bool) -> Any:
-    @st.composite
-    def geometries(draw: Draw, purpose: str) -> Geometry:
-        large = stretched(draw, "batch", "channels", "wide") if purpose == "values" and rank < 3 else "none"
-        batch = batch_size(draw, purpose) + 4 * (large == "batch")
-        channels = whole(draw, 1, 3) + 8 * (large == "channels")
-        reach, ceil_mode = ranges(purpose, rank), bool(draw(st.booleans()))
+    @drawn
+    def geometries(choose: Choices, purpose: str) -> Geometry:
+        large = stretched(choose, "batch", "channels", "wide") if purpose == "values" and rank < 3 else "none"
+        batch = batch_size(choose, purpose) + 4 * (large == "batch")
+        channels = choose.whole(1, 6 if purpose == "values" else 3) + 12 * (large == "channels")
+        reach, ceil_mode = ranges(purpose, rank), choose.flag()
         axes = [
             window_axis(
-                draw, reach, pool=True, ceil=ceil_mode, dilated=not average, wide=large == "wide" and i == rank - 1
+                choose, reach, pool=True, ceil=ceil_mode, dilated=not average, wide=large == "wide" and i == rank - 1
             )
             for i in range(rank)
         ]
         kernel, stride = tuple(a.kernel for a in axes), tuple(a.stride for a in axes)
         attributes: dict[str, Any] = spelled(kernel_size=(kernel, None))
-        if stride != kernel or draw(st.booleans()):
+        if stride != kernel or choose.flag():
             attributes |= spelled(stride=(stride, None))
         attributes |= spelled(
             padding=(tuple(a.padding for a in axes), 0), dilation=(tuple(a.dilation for a in axes), 1)
         )
         if ceil_mode:
             attributes["ceil_mode"] = True
-        attributes |= _average_attributes(draw, rank) if average else _maximum_attributes(draw)
+        attributes |= _average_attributes(choose, rank) if average else _maximum_attributes(choose)
         return Geometry({"input": (batch, channels, *(a.size for a in axes))}, attributes, math.prod(kernel))
 
     return geometries
 
 
-def _average_attributes(draw: Draw, rank: int) -> dict[str, Any]:
+def _average_attributes(choose: Choices, rank: int) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
-    if draw(st.booleans()):
+    if choose.flag():
         attributes["count_include_pad"] = False
     # torch.nn.functional.avg_pool1d has no divisor_override; no framework has one that the others lack.
-    if rank > 1 and whole(draw, 0, 3) == 3:
-        attributes["divisor_override"] = whole(draw, 1, 7)
+    if rank > 1 and choose.whole(0, 3) == 3:
+        attributes["divisor_override"] = choose.whole(1, 7)
     return attributes
 
 
-def _maximum_attributes(draw: Draw) -> dict[str, Any]:
-    return {"return_indices": True} if draw(st.booleans()) else {}
+def _maximum_attributes(choose: Choices) -> dict[str, Any]:
+    return {"return_indices": True} if choose.flag() else {}
 
 
 def _maximum_patterns(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
@@ -98,7 +97,7 @@ def _maximum_bounds(
     # Which zero is the larger is not specified: the sign is promised only where all zeros have one.
     x = inputs["input"]
     zeros = np.signbit(x[x == 0])
-    return copies(expected, zero_sign=bool(zeros.all() or not zeros.any()))
+    return copies(expected, zero_sign=bool(zeros.size and (zeros.all() or not zeros.any())))
 
 
 def _average_exact(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
