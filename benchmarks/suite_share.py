@@ -1,0 +1,111 @@
+"""What share of a case's time is drawing, reference, bound, backend and judging.
+
+    python benchmarks/suite_share.py [BACKEND] [--examples N]
+
+The suite's own part is what is left when the reference (on the values and, for the bound, on their absolute values)
+and the backend are taken away: drawing cases, making their arrays, the formulas of the bounds, comparing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from conformance import run as pipe
+from conformance.fills import Fill
+from conformance.model import Backend, Operator, Verdict
+
+
+class Clock:
+    """Adds up the time spent in wrapped functions; the time of an inner one does not count for the outer one."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._inner = [0.0]
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function with its own time added to a part."""
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._inner.append(0.0)
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent = time.perf_counter() - start
+                self.seconds[part] += spent - self._inner.pop()
+                self._inner[-1] += spent
+
+        return call
+
+
+def measure(clock: Clock, backend: Backend, operator: Operator, examples: int) -> int:
+    """Judge all cells of one operator under the clock; return how many cases were judged."""
+    cases = 0
+
+    def tell(verdict: Verdict) -> None:
+        nonlocal cases
+        cases += 1
+
+    timed = Operator(
+        **{
+            **vars(operator),
+            "reference": clock.timed("reference", operator.reference),
+            "bounds": clock.timed("reference", operator.bounds),
+        }
+    )
+    for cell in pipe.cells(backend, [operator.name]):
+        clock.timed("drawing", pipe.run_cell)(pipe.Cell(backend, timed, cell.dtype, cell.check), tell, examples=examples)
+    return cases
+
+
+@click.command()
+@click.argument("backend", default="torch-cpu")
+@click.option("--examples", default=100, show_default=True)
+def main(backend: str, examples: int) -> None:
+    """Print the shares for every operator of BACKEND."""
+    chosen = pipe.find_backend(backend)
+    parts = ("drawing", "arrays", "reference", "bound", "backend", "judging")
+    table = Table("operator", "cases", "us a case", *parts, "suite's own", title=f"share of a case's time, {backend}")
+    clock = Clock()
+    operators = pipe.all_operators()
+    list(pipe.run(chosen, operators=["relu"], examples=1))  # imports the framework before the clock runs
+    pipe.answer = clock.timed("backend", pipe.answer)
+    pipe.judge_answer = clock.timed("judging", pipe.judge_answer)
+    Fill.array = clock.timed("arrays", Fill.array)  # type: ignore[method-assign]
+    for module in list(sys.modules.values()):
+        for formula in ("sum_of_products", "normalized", "statistics", "blended", "copies"):
+            if module.__name__.startswith("conformance.operators.") and hasattr(module, formula):
+                setattr(module, formula, clock.timed("bound", getattr(module, formula)))
+    total: dict[str, float] = defaultdict(float)
+    everything = 0
+    for name, operator in operators.items():
+        clock.seconds.clear()
+        cases = measure(clock, chosen, operator, examples)
+        everything += cases
+        for part, seconds in clock.seconds.items():
+            total[part] += seconds
+        table.add_row(name, str(cases), *row(clock.seconds, cases, parts))
+    table.add_section()
+    table.add_row("all", str(everything), *row(total, everything, parts))
+    Console(width=130).print(table)
+
+
+def row(seconds: dict[str, float], cases: int, parts: tuple[str, ...]) -> list[str]:
+    """Return the microseconds a case, the share of each part, and that of the suite itself."""
+    whole = sum(seconds.values())
+    own = whole - seconds["reference"] - seconds["backend"]
+    return [f"{whole / cases * 1e6:.0f}", *(f"{seconds[p] / whole:.0%}" for p in parts), f"{own / whole:.0%}"]
+
+
+if __name__ == "__main__":
+    main()
