@@ -53,7 +53,9 @@ def main() -> None:
 @click.option("-o", "--operator", "names", multiple=True, help="Only this operator; may be repeated.")
 @click.option("-d", "--dtype", "dtypes", multiple=True, help="Only this dtype; may be repeated.")
 @click.option("-c", "--check", "checks", multiple=True, help="Only this check; may be repeated.")
-@click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(1), help="Cases for each cell.")
+@click.option(
+    "--examples", default=EXAMPLES, show_default=True, type=click.IntRange(1), help="Geometries for each cell."
+)
 @click.option("--seed", default="0", show_default=True, type=Seed(), help="A whole number, or random.")
 @click.option("--stop-at-first", is_flag=True, help="Stop after the first cell that fails.")
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write verdicts as JSON lines.")
@@ -79,19 +81,18 @@ def run(
         raise click.UsageError(str(error)) from error
     console = _console()
     about = chosen.about() if chosen.unavailable() is None else "unavailable"
-    console.print(
-        f"convformance {__version__}, {chosen.name}: {about}; seed {seed}, {examples} cases a cell", markup=False
-    )
+    name = f"{chosen.name} ({about})" if about else chosen.name
+    console.print(f"convformance {__version__}: {name}, seed {seed}, {examples} examples a cell", markup=False)
     with ExitStack() as stack:
         try:
             writer = None if path is None else stack.enter_context(Writer(path, chosen, seed=seed, examples=examples))
             tallied, interrupted = _judge(console, selected, writer, examples, seed, stop_at_first)
         except OSError as error:
             raise click.UsageError(f"json={str(path)!r}: {error.strerror}; what was written is kept") from error
-    print_report(console, tallied)
+    print_report(console, tallied, chosen.address)
     if interrupted:
-        done = f"interrupted after {len(tallied)} of {len(selected)} cells"
-        console.print(f"{done}; what was judged is above{f' and in {path}' if path else ''}", markup=False)
+        done = f"interrupted after {len(tallied)} of {len(selected)} cells; what was judged is above"
+        console.print(f"{done}{f' and in {path}' if path else ''}", markup=False, soft_wrap=True)
     sys.exit(INTERRUPTED if interrupted else exit_code(tallied))
 
 
@@ -135,7 +136,8 @@ def exit_code(tallied: list[Tally]) -> int:
     """Return the exit code that the cells add up to."""
     if any(tally.failed for tally in tallied):
         return FAILS
-    return CONFORMS if any(tally.compared for tally in tallied) else NOTHING_COMPARED
+    told = any(tally.compared or tally.outcome is Outcome.DEVIATES for tally in tallied)
+    return CONFORMS if told else NOTHING_COMPARED
 
 
 @main.command("list")

@@ -147,8 +147,8 @@ def normalized(
     were used may be from these; None where they were given. exact: where every step is representable.
     """
     u = arithmetic.accumulator.roundoff
-    # With partials, statistics of the data are stored in the output format before they are used.
-    kept = arithmetic.output.roundoff if arithmetic.partials and statistics else 0.0
+    # Of the steps from statistics of the data to 1 / sqrt(var + eps), so many are rounded to the output format.
+    kept = gamma(arithmetic.partials, arithmetic.output.roundoff) if statistics else 0.0
     far_mean, far_var = statistics if statistics else (np.zeros(()), np.zeros(()))
     w = 1.0 if weight is None else np.abs(weight)
     b = 0.0 if bias is None else np.abs(bias)

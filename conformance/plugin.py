@@ -12,19 +12,34 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from conformance.model import Backend
     from conformance.report.tally import Tally
     from conformance.run import Cell
 
 HERE = Path(__file__).with_name("test_conformance.py")
 PROPERTY = "convformance"
+ASKED = pytest.StashKey[list["Backend"]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that say what to judge, and how long."""
     group = parser.getgroup("convformance", "conformance of convolution, pooling and normalization")
     group.addoption("--backend", action="append", metavar="NAME", help="judge this backend, or package.module:OBJECT")
-    group.addoption("--convformance-examples", type=int, default=100, metavar="N", help="cases for each cell (100)")
+    group.addoption(
+        "--convformance-examples", type=int, default=100, metavar="N", help="geometries for each cell (100)"
+    )
     group.addoption("--convformance-seed", type=int, default=0, metavar="S", help="seed of the search (0)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the backends that are asked for, so that a name that nothing answers to is told before anything runs."""
+    if config.getoption("--backend"):
+        from conformance.run import UsageError, find_backend
+
+        try:
+            config.stash[ASKED] = [find_backend(name) for name in config.getoption("--backend")]
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -37,14 +52,10 @@ class CellFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield a test for each cell; a backend that is not there and was not asked for is one skipped test."""
-        from conformance.run import UsageError, backends, cells, find_backend
+        from conformance.run import backends, cells
 
-        asked = self.config.getoption("--backend")
-        try:
-            chosen = [find_backend(name) for name in asked] if asked else list(backends().values())
-        except UsageError as error:
-            raise pytest.UsageError(str(error)) from error
-        for backend in chosen:
+        asked = self.config.stash.get(ASKED, [])
+        for backend in asked or backends().values():
             missing = backend.unavailable()
             if missing is not None:
                 name = f"available[{backend.name}]"
@@ -96,7 +107,7 @@ class CellItem(pytest.Item):
         run_cell(cell, tally.add, examples=option("--convformance-examples"), seed=option("--convformance-seed"))
         self.user_properties.append((PROPERTY, _packed(tally)))
         if tally.failed:
-            raise CellFailure(_why(tally))
+            raise CellFailure(_why(tally, cell.backend.address))
         if not tally.compared and tally.outcome != "deviates":
             pytest.skip(f"{tally.outcome}: {tally.reason}")
 
@@ -111,11 +122,11 @@ class CellItem(pytest.Item):
         return self.path, None, self.name
 
 
-def _why(tally: Tally) -> str:
+def _why(tally: Tally, address: str) -> str:
     from conformance.report.grid import failure
 
     if tally.witness is not None:
-        return failure(tally.witness)
+        return failure(tally.witness, address)
     return f"vacuous: {tally.counts['vacuous']} of {tally.cases} cases could not have differed"
 
 

@@ -26,14 +26,16 @@ def cell_of(case: Case, backend: Backend, check: str | None = None) -> Cell:
         inspect.signature(operator.reference).bind(**case.inputs, **case.attributes, **operator.conventions)
     except TypeError as error:
         raise UsageError(f"{case.operator}: {error}") from None
-    if check is None:
-        finite = all(np.isfinite(fill.array().astype(np.float64)).all() for fill in case.inputs.values())
-        check = "values" if finite else "special"
-        try:
+    finite = all(np.isfinite(fill.array().astype(np.float64)).all() for fill in case.inputs.values())
+    called_for = "values" if finite else "special"
+    try:
+        with np.errstate(all="ignore"):
             expectation(operator, case, backend.dialect)
-        except ConstraintError:
-            check = "rejections"
-    return Cell(backend, operator, case.dtype, CHECKS[check])
+    except ConstraintError:
+        called_for = "rejections"
+    except (TypeError, ValueError) as error:  # such as an array where a flag belongs
+        raise UsageError(f"{case.operator}: {error}") from None
+    return Cell(backend, operator, case.dtype, CHECKS[check or called_for])
 
 
 def replay(cell: Cell, case: Case) -> tuple[Verdict, str]:
@@ -44,7 +46,7 @@ def replay(cell: Cell, case: Case) -> tuple[Verdict, str]:
     answered = answer(cell.backend, case)
     verdict = judge_answer(cell, case, answered)
     lines = [f"{verdict.outcome}: {verdict.reason}" if verdict.reason else str(verdict.outcome)]
-    with np.printoptions(threshold=200, edgeitems=4, linewidth=110):
+    with np.printoptions(threshold=200, edgeitems=4, linewidth=110), np.errstate(all="ignore"):
         lines += _arrays(cell, case, answered)
         if "index" in verdict.details:
             lines += _worst(cell, case, verdict)
@@ -67,8 +69,7 @@ def _arrays(cell: Cell, case: Case, answered: object) -> Iterator[str]:
         outputs: list[Array] = [output for output in answered if output is not None]
         for name, output in zip(expected, outputs, strict=False):
             yield f"actual {name} {output.shape} {output.dtype}:\n{output}"
-        with np.errstate(all="ignore"):
-            bounds = cell.operator.bounds(inputs, case.attributes, expected, cell.backend.arithmetic(case))
+        bounds = cell.operator.bounds(inputs, case.attributes, expected, cell.backend.arithmetic(case))
         for name, bound in bounds.items():
             yield f"bound of {name}:\n{bound.absolute}"
 

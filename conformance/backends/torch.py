@@ -106,7 +106,8 @@ def _cpu_arithmetic(case: Case) -> Arithmetic:
             # Kernel taps are added up in the output format, and the bias after them.
             return Arithmetic.of(case.dtype, partials=math.prod(case.inputs["weight"].shape[2:]) + 1)
         if case.operator == "batch_norm":
-            return Arithmetic.of(case.dtype, partials=1)
+            # The mean, eps, the square root and its reciprocal are each kept in the format of the input.
+            return Arithmetic.of(case.dtype, partials=3)
     return Arithmetic.of(case.dtype)
 
 
@@ -145,8 +146,12 @@ def _pools_nothing(case: Case) -> bool:
         _along(case, "dilation", 1),
         strict=True,
     )
+    ceil = bool(case.attributes.get("ceil_mode"))
     return any(
-        all(not 0 <= start + t * d < n for t in range(k)) for n, k, s, p, d in axes for start in range(-p, n + p, s)
+        all(not 0 <= start + t * d < n for t in range(k))
+        for n, k, s, p, d in axes
+        for start in range(-p, n + p - d * (k - 1) + (s - 1) * ceil, s)  # where a window starts, and no further
+        if start < n
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -45,7 +45,7 @@ def _table(backend: str, cells: Sequence[Tally]) -> Table:
     table = Table(title=backend, caption="cases / elements compared / worst error as a share of its bound")
     for heading in ("operator", *dtypes):
         table.add_column(heading, no_wrap=True)
-    for operator in dict.fromkeys(cell.operator for cell in cells):
+    for operator in dict.fromkeys(cell.operator for cell in cells if cell.outcome not in SETTLED):
         row = [[c for c in cells if (c.operator, c.dtype) == (operator, dtype)] for dtype in dtypes]
         table.add_row(operator, *map(_entry, row))
     return table
@@ -70,12 +70,15 @@ def _short(number: int) -> str:
     return str(number)
 
 
-def failure(verdict: Verdict) -> str:
-    """Return a failure in a few lines: what differs, the worst element, and the line that replays it."""
+def failure(verdict: Verdict, address: str = "") -> str:
+    """Return a failure in a few lines: what differs, the worst element, and the line that replays it.
+
+    address: what leads to the backend on a command line, where that is not its name.
+    """
     lines = [f"{verdict.outcome}: {verdict.operator} {verdict.dtype} on {verdict.backend}: {verdict.reason}"]
     lines += [f"  {element(verdict)}"] if "index" in verdict.details else []
     if verdict.case is not None:
-        lines.append(f"  convformance replay '{verdict.case}' -b {verdict.backend} --check {verdict.check}")
+        lines.append(f"  convformance replay '{verdict.case}' -b {address or verdict.backend} --check {verdict.check}")
     return "\n".join(lines)
 
 
@@ -89,21 +92,29 @@ def element(verdict: Verdict) -> str:
     )
 
 
-def print_report(console: Console, tallied: Sequence[Tally]) -> None:
+def print_report(console: Console, tallied: Sequence[Tally], address: str = "") -> None:
     """Print the grid, and below it why cells fail and what was declared."""
     if any(tally.outcome not in SETTLED for tally in tallied):
         console.print(grid(tallied))
     for tally in tallied:
         if tally.witness is not None:
-            console.print(Text(failure(tally.witness)), soft_wrap=True)
+            console.print(Text(failure(tally.witness, address)), soft_wrap=True)
         elif tally.outcome is Outcome.VACUOUS:
             vacuous = tally.counts[Outcome.VACUOUS]
             cell = f"{tally.check}[{tally.backend}-{tally.operator}-{tally.dtype}]"
             console.print(f"vacuous: {cell}: {vacuous} of {tally.cases} cases could not have differed", markup=False)
-    notes = dict.fromkeys(
-        f"{tally.outcome}: {tally.reason if tally.outcome in SETTLED else f'{tally.operator}: {tally.reason}'}"
-        for tally in tallied
-        if tally.outcome in (Outcome.DEVIATES, Outcome.UNSUPPORTED, *SETTLED)
-    )
-    for note in notes:
+    for note in _notes(tallied):
         console.print(Text(note, style="dim"), soft_wrap=True)
+
+
+def _notes(tallied: Sequence[Tally]) -> Iterator[str]:
+    """Yield why cells deviate, are not supported, or were not judged at all; each reason once."""
+    yield from dict.fromkeys(
+        f"{tally.outcome}: {tally.operator}: {tally.reason}"
+        for tally in tallied
+        if tally.outcome in (Outcome.DEVIATES, Outcome.UNSUPPORTED)
+    )
+    yield from dict.fromkeys(f"{t.outcome}: {t.reason}" for t in tallied if t.outcome is Outcome.UNAVAILABLE)
+    unbound = dict.fromkeys(tally.operator for tally in tallied if tally.outcome is Outcome.UNBOUND)
+    if unbound:
+        yield f"unbound: {', '.join(unbound)}"

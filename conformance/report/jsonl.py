@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from conformance import __version__
-from conformance.lines import LineError, parse
+from conformance.lines import parse
 from conformance.model import Backend, Outcome, Verdict
 
 FIELDS = ("backend", "check", "operator", "dtype", "outcome", "case", "compared", "share", "reason", "details")
@@ -31,7 +31,12 @@ class Writer:
         self.end = "complete"
         self._file = path.open("w", encoding="utf-8")
         head = {"convformance": __version__, "backend": backend.name, "about": _about(backend), **settings}
-        self._put({**head, "numpy": np.__version__, "python": platform.python_version(), "machine": platform.machine()})
+        head |= {"numpy": np.__version__, "python": platform.python_version(), "machine": platform.machine()}
+        try:
+            self._put(head)
+        except OSError:
+            self.__exit__(OSError, None, None)
+            raise
 
     def write(self, verdict: Verdict) -> None:
         """Write one verdict."""
@@ -48,7 +53,7 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._file, suppress(OSError):  # a full disk is what may have ended the run
+        with suppress(OSError), self._file:  # a full disk is what may have ended the run
             self._put({"end": self.end if kind is None else "interrupted"})
 
 
@@ -57,12 +62,12 @@ def read(path: Path) -> Iterator[Verdict]:
 
     A last line that was cut short by a crash is left out; any other line that is no verdict raises ReportError.
     """
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) or ["{}"]
     for number, line in enumerate(lines, 1):
         try:
             found = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            if number == len(lines) and not line.endswith("\n"):
+        except (ValueError, RecursionError) as error:  # ValueError: of JSON, and of numbers with too many digits
+            if 1 < number == len(lines) and not line.endswith("\n"):
                 return
             raise ReportError(f"{path}, line {number}: not JSON: {error}") from None
         if number == 1:
@@ -78,11 +83,13 @@ def _verdict(path: Path, number: int, found: Mapping[str, Any]) -> Verdict:
     if set(found) != set(FIELDS):
         wrong = ", ".join(sorted(set(found) ^ set(FIELDS)))
         raise ReportError(f"{path}, line {number}: a verdict holds exactly {', '.join(FIELDS)}; not so: {wrong}")
-    values = {**found, "share": float(found["share"])}
+    values = dict(found)
     try:
+        values["share"] = float(found["share"])
         values["outcome"] = Outcome(found["outcome"])
         values["case"] = None if found["case"] is None else parse(found["case"])
-    except (LineError, ValueError) as error:
+        values["details"] = {name: _restored(value) for name, value in found["details"].items()}
+    except (AttributeError, TypeError, ValueError) as error:
         raise ReportError(f"{path}, line {number}: {error}") from None
     return Verdict(**values)
 
@@ -96,6 +103,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def _restored(value: Any) -> Any:
+    """Return the number that a word stands for, and sequences as the tuples that they were."""
+    if isinstance(value, list):
+        return tuple(map(_restored, value))
+    return float(value) if value in ("inf", "-inf", "nan") else value
 
 
 def _about(backend: Backend) -> str:
