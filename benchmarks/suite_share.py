@@ -50,12 +50,7 @@ class Clock:
 
 def measure(clock: Clock, backend: Backend, operator: Operator, examples: int) -> int:
     """Judge all cells of one operator under the clock; return how many cases were judged."""
-    cases = 0
-
-    def tell(verdict: Verdict) -> None:
-        nonlocal cases
-        cases += 1
-
+    verdicts: list[Verdict] = []
     timed = Operator(
         **{
             **vars(operator),
@@ -64,8 +59,9 @@ def measure(clock: Clock, backend: Backend, operator: Operator, examples: int) -
         }
     )
     for cell in pipe.cells(backend, [operator.name]):
-        clock.timed("drawing", pipe.run_cell)(pipe.Cell(backend, timed, cell.dtype, cell.check), tell, examples=examples)
-    return cases
+        clocked = pipe.Cell(backend, timed, cell.dtype, cell.check)
+        clock.timed("drawing", pipe.run_cell)(clocked, verdicts.append, examples=examples)
+    return len(verdicts)
 
 
 @click.command()

@@ -196,6 +196,11 @@ def _negative_zeros(tape: Tape, fill: Fill) -> Array:
     return tape.choice((-0.0, -0.0, -1.0, -2.0), _size(fill))
 
 
+def _tiny(tape: Tape, fill: Fill) -> Array:
+    """Subnormal values: integers from -scale to scale, without 0, times the least number above 0."""
+    return _integers(tape, fill) * format_of(fill.dtype).least_subnormal
+
+
 def _huge(tape: Tape, fill: Fill) -> Array:
     """Values of either sign from a quarter of the largest finite number up to it."""
     values = (0.25 + 0.75 * tape.uniform(_size(fill))) * format_of(fill.dtype).largest
@@ -217,5 +222,6 @@ KINDS: dict[str, Callable[[Tape, Fill], Array]] = {
     "nonfinite": _nonfinite,
     "bottom": _bottom,
     "negative_zeros": _negative_zeros,
+    "tiny": _tiny,
     "huge": _huge,
 }

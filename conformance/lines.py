@@ -95,7 +95,7 @@ def _fill(node: ast.Call) -> Fill:
     least = -(2.0**62) if node.func.id == "offset" else 0
     if type(scale) not in (int, float) or not least < scale < 2**62:
         _refuse(node, f"scale={scale!r} must be a number above {least:g} and below 2**62")
-    if node.func.id in ("integers", "odd") and (
+    if node.func.id in ("integers", "odd", "tiny") and (
         type(scale) is not int or (node.func.id == "odd" and not 2 <= scale <= 53)
     ):
         _refuse(node, f"scale={scale!r} must be a whole number, of 2 to 53 for odd")

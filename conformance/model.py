@@ -194,8 +194,8 @@ class Backend:
     tensor or a tuple of them; or a function without arguments that returns the dict, so that a framework is imported
     only when it is used. from_numpy, to_numpy: the border; to_numpy keeps the dtype (bfloat16 as ml_dtypes').
     arithmetic: what is promised for a case. dialect: a name in reference.dialects. unavailable: None, or why the
-    backend cannot run here. about: versions and device, for the head of a report. address: what leads to the backend on a
-    command line, where that is not its name.
+    backend cannot run here. about: versions and device, for the head of a report. address: what leads to the backend on
+    a command line, where that is not its name.
     """
 
     name: str

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,19 @@ def backends() -> dict[str, Backend]:
     package = import_module("conformance.backends")
     found = {backend.name: backend for backend in collect(package.__name__, package.__path__, "BACKENDS")}
     for entry in entry_points(group="convformance.backends"):
-        backend = entry.load()
+        backend = _offered(entry)
         found[backend.name] = backend
     return found
+
+
+def _offered(entry: EntryPoint) -> Backend:
+    """Return the backend of an entry point; one that cannot be loaded is unavailable, and costs no other backend."""
+    try:
+        found = entry.load()
+        problem = None if isinstance(found, Backend) else f"{entry.value} is a {type(found).__name__}, not a Backend"
+    except Exception as error:  # whatever an installed package raises while it is imported
+        problem = f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
+    return found if problem is None else Backend(entry.name, {}, unavailable=lambda: problem)
 
 
 def find_backend(name: str) -> Backend:
@@ -137,8 +147,18 @@ def run(
             return
 
 
-def run_cell(cell: Cell, tell: Callable[[Verdict], object], *, examples: int = EXAMPLES, seed: int = 0) -> None:
-    """Judge one cell and tell every verdict as it is reached; the last one is the witness of a failure."""
+def run_cell(
+    cell: Cell,
+    tell: Callable[[Verdict], object],
+    *,
+    examples: int = EXAMPLES,
+    seed: int = 0,
+    shrink: bool = True,
+) -> None:
+    """Judge one cell and tell every verdict as it is reached; the last one is the witness of a failure.
+
+    Without `shrink` the witness is the first failing case, not the smallest.
+    """
     settled = standing(cell)
     if settled is not None:
         tell(settled)
@@ -160,7 +180,7 @@ def run_cell(cell: Cell, tell: Callable[[Verdict], object], *, examples: int = E
         max_examples=cell.check.draws(examples),
         deadline=None,
         database=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
         verbosity=Verbosity.quiet,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),

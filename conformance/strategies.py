@@ -7,7 +7,7 @@ from ceil; padding up to the extent makes kernels that are larger than their inp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -69,15 +69,21 @@ class Ranges:
     beyond: int = 0  # how far padding may exceed extent - 1; then a window may hold padding alone
 
 
-_VALUES = {1: Ranges(80, 5, 4, 3, 4), 2: Ranges(16, 5, 3, 3, 3), 3: Ranges(7, 3, 2, 2, 2)}
+_VALUES = {1: Ranges(80, 5, 4, 3, 4, 1), 2: Ranges(16, 5, 3, 3, 3, 1), 3: Ranges(7, 3, 2, 2, 2, 1)}
 _SPECIAL = {1: Ranges(9, 5, 4, 3, 4), 2: Ranges(5, 4, 3, 3, 3), 3: Ranges(3, 3, 2, 2, 2)}
 _SIZES = {1: Ranges(9, 7, 6, 4, 12, 2), 2: Ranges(6, 5, 5, 4, 8, 2), 3: Ranges(4, 4, 4, 3, 5, 2)}
 WIDE = 32
+FEW = 4
 
 
 def ranges(purpose: str, rank: int) -> Ranges:
     """Return how far the axes of a geometry may reach: further where only shapes are compared."""
     return {"sizes": _SIZES, "special": _SPECIAL}.get(purpose, _VALUES)[rank]
+
+
+def pointwise(reach: Ranges) -> Ranges:
+    """Return ranges for kernels of one tap on every axis, for which engines have paths of their own."""
+    return replace(reach, kernel=1)
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def window_axis(
     """Draw an axis on which `output` windows fit, with up to stride - 1 elements left over, or missing under ceil."""
     kernel, stride = choose.whole(1, reach.kernel), choose.whole(1, reach.stride)
     dilation = choose.whole(1, reach.dilation) if dilated and kernel > 1 else 1
-    output = choose.whole(1, reach.output) + (WIDE if wide else 0)
+    output = _extent(choose, reach) + (WIDE if wide else 0)
     span = (output - 1) * stride + dilation * (kernel - 1) + 1
     most = kernel // 2 if pool else min(reach.padding, dilation * (kernel - 1) + reach.beyond)
     padding = choose.whole(0, min(most, (span - 1) // 2))
@@ -107,6 +113,11 @@ def window_axis(
     if not _meets(size, padding, kernel, stride, dilation, output):
         padding, size = 0, span
     return Axis(size, kernel, stride, padding, dilation, output)
+
+
+def _extent(choose: Choices, reach: Ranges) -> int:
+    """Choose how many windows, few of them half of the time: then kernels are often larger than their input."""
+    return choose.whole(1, reach.output if choose.flag() else min(reach.output, FEW))
 
 
 def _meets(size: int, padding: int, kernel: int, stride: int, dilation: int, output: int) -> bool:
@@ -120,7 +131,7 @@ def transposed_axis(choose: Choices, reach: Ranges, *, wide: bool = False) -> tu
     """Draw an axis of a transposed convolution whose padding leaves something, and its output padding."""
     kernel, stride = choose.whole(1, reach.kernel), choose.whole(1, reach.stride)
     dilation = choose.whole(1, reach.dilation) if kernel > 1 else 1
-    size = choose.whole(1, reach.output) + (WIDE if wide else 0)
+    size = _extent(choose, reach) + (WIDE if wide else 0)
     extra = choose.whole(0, max(stride, dilation) - 1)
     full = (size - 1) * stride + dilation * (kernel - 1) + 1 + extra
     padding = choose.whole(0, min(reach.padding, dilation * (kernel - 1) + reach.beyond, (full - 1) // 2))

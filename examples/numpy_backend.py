@@ -1,7 +1,5 @@
 """A backend of one's own: functions that speak NumPy, and a name."""
 
-import numpy as np
-
 from conformance.model import Backend
 
 

@@ -45,7 +45,7 @@ def _relu_special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     shape = geometry.shapes["input"]
     assert shape is not None
     few = max(1, math.prod(shape) // 4)
-    return tuple(Pattern((kind, few)) for kind in ("nans", "infinities", "nonfinite", "huge"))
+    return tuple(Pattern((kind, few)) for kind in ("nans", "infinities", "nonfinite", "tiny", "huge"))
 
 
 def _linear_special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -18,6 +19,7 @@ from conformance.strategies import (
     Choices,
     batch_size,
     drawn,
+    pointwise,
     ranges,
     spelled,
     stretched,
@@ -29,8 +31,9 @@ from reference.windows import padded, resolve_padding, window_views
 
 
 def _channels(choose: Choices, purpose: str, rank: int) -> tuple[int, int, int, int, str]:
-    """Draw batch, groups, channels of a group in and out, and which dimension is large."""
-    large = stretched(choose, "batch", "in", "out", "wide") if purpose == "values" and rank < 3 else "none"
+    """Draw batch, groups, channels of a group in and out, and which dimension is large, or whether the kernel is 1."""
+    dimensions = ("pointwise", "batch", "in", "out", "wide") if rank < 3 else ("pointwise",)
+    large = stretched(choose, *dimensions) if purpose == "values" else "none"
     batch = batch_size(choose, purpose) + 4 * (large == "batch")
     if purpose == "sizes":
         return batch, 1, choose.whole(0, 2), choose.whole(1, 2), large
@@ -44,23 +47,24 @@ def _geometries(rank: int) -> Any:
     @drawn
     def geometries(choose: Choices, purpose: str) -> Geometry:
         batch, groups, into, out, large = _channels(choose, purpose, rank)
-        reach = ranges(purpose, rank)
+        reach = pointwise(ranges(purpose, rank)) if large == "pointwise" else ranges(purpose, rank)
         axes = [window_axis(choose, reach, wide=large == "wide" and i == rank - 1) for i in range(rank)]
-        bias = choose.flag()
-        kernel = tuple(a.kernel for a in axes)
+        bias, named = choose.flag(), choose.one_of((None, None, None, None, None, "valid", "same"))
+        if named == "valid":
+            axes = [replace(a, size=a.size + 2 * a.padding, padding=0) for a in axes]
+        elif named == "same":
+            axes = [replace(a, stride=1, padding=0) for a in axes]
         attributes = spelled(
             stride=(tuple(a.stride for a in axes), 1),
             padding=(tuple(a.padding for a in axes), 0),
             dilation=(tuple(a.dilation for a in axes), 1),
             groups=((groups,), 1),
         )
-        if "padding" not in attributes and choose.whole(0, 3) == 3:
-            attributes["padding"] = "valid"
-        elif "stride" not in attributes and choose.whole(0, 3) == 3:
-            attributes["padding"] = "same"
+        if named is not None:
+            attributes["padding"] = named
         shapes = {
             "input": (batch, groups * into, *(a.size for a in axes)),
-            "weight": (groups * out, into, *kernel),
+            "weight": (groups * out, into, *(a.kernel for a in axes)),
             "bias": (groups * out,) if bias else None,
         }
         return Geometry(shapes, attributes, _terms(False, shapes, attributes))
@@ -72,7 +76,7 @@ def _transposed_geometries(rank: int) -> Any:
     @drawn
     def geometries(choose: Choices, purpose: str) -> Geometry:
         batch, groups, into, out, large = _channels(choose, purpose, rank)
-        reach = ranges(purpose, rank)
+        reach = pointwise(ranges(purpose, rank)) if large == "pointwise" else ranges(purpose, rank)
         drawn = [transposed_axis(choose, reach, wide=large == "wide" and i == rank - 1) for i in range(rank)]
         axes, extra = [a for a, _ in drawn], tuple(e for _, e in drawn)
         bias = choose.flag()

@@ -33,7 +33,7 @@ def _geometries(choose: Choices, purpose: str) -> Geometry:
     if mode != "constant":
         attributes["mode"] = mode
     elif choose.flag():
-        attributes["value"] = choose.one_of((1.5, -2.0, 0.0))
+        attributes["value"] = choose.one_of((1.5, -2.5, 0.0))
     return Geometry({"input": shape}, attributes)
 
 
@@ -49,7 +49,7 @@ def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     shape = geometry.shapes["input"]
     assert shape is not None
     few = max(1, math.prod(shape) // 4)
-    return tuple(Pattern((kind, few)) for kind in ("nans", "infinities", "nonfinite", "negative_zeros", "huge"))
+    return tuple(Pattern((kind, few)) for kind in ("nans", "infinities", "nonfinite", "negative_zeros", "tiny", "huge"))
 
 
 def _bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:

@@ -86,6 +86,7 @@ def _maximum_special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
         ("nonfinite", few),
         ("bottom", few),
         ("negative_zeros", 1),
+        ("tiny", 3),
         ("huge", 1),
     )
     return tuple(map(Pattern, kinds))
@@ -110,7 +111,9 @@ def _average_real(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
 
 
 def _average_special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    return (Pattern(("nans", 1)), Pattern(("infinities", 1)))
+    guests = (Pattern(("nans", 1)), Pattern(("infinities", 1)))
+    # In float16 a sum leaves the format where the mean does not; in wider formats the accumulator would overflow too.
+    return (*guests, Pattern(("huge", 1))) if dtype == "float16" else guests
 
 
 def _average_bounds(function: Callable[..., Array]) -> Any:
