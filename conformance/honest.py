@@ -1,0 +1,60 @@
+"""Honest implementations in NumPy: the reference, rounded once to the dtype of its input.
+
+They are the twins of the faults, and what a fault is made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+import reference
+from conformance.formats import Array
+from conformance.model import Fault
+
+Binding = Callable[..., Any]
+
+
+@cache
+def honest(operator: str) -> Binding:
+    """Return the binding of the operator that is right, the same one every time.
+
+    >>> honest("relu")(input=np.array([-1, 2], np.float32))
+    array([0., 2.], dtype=float32)
+    """
+    return partial(_rounded, getattr(reference, operator))
+
+
+def _rounded(function: Binding, **call: Any) -> Any:
+    dtype = call["input"].dtype
+    with np.errstate(all="ignore"):
+        result = function(**call)
+    if isinstance(result, tuple):
+        return tuple(None if output is None else like(output, dtype) for output in result)
+    return like(result, dtype)
+
+
+def like(output: Array, dtype: np.dtype[Any]) -> Array:
+    """Round an output to the dtype; indices stay integers."""
+    with np.errstate(over="ignore"):
+        return output if output.dtype.kind == "i" else output.astype(dtype)
+
+
+def fault(
+    name: str,
+    sentence: str,
+    operator: str,
+    check: str,
+    mistake: Callable[..., Any],
+    dtype: str = "float32",
+    twin: Binding | None = None,
+) -> Fault:
+    """Return the fault that `mistake` makes of the honest binding, its first argument; the rest is the call.
+
+    twin: the right implementation of the same design, where that is not the honest binding itself.
+    """
+    right = honest(operator)
+    return Fault(name, sentence, operator, check, partial(mistake, right), twin or right, dtype)
