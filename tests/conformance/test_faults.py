@@ -1,0 +1,76 @@
+"""The power of the checks: every known fault is caught, and its honest twin is let pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conformance.checks import CHECKS
+from conformance.faults import faults
+from conformance.formats import DTYPES
+from conformance.honest import honest
+from conformance.mistakes import accepting, refusing
+from conformance.model import Fault
+from conformance.operators import operators
+from conformance.power import try_fault
+from reference.constraints import ConstraintError
+
+BANK = faults()
+FLOOR = 60
+
+
+@pytest.mark.parametrize("fault", BANK.values(), ids=list(BANK))
+def test_fault_is_caught_and_its_twin_conforms(fault: Fault) -> None:
+    trial = try_fault(fault)
+    assert trial.false_alarm is None, f"false alarm: {trial.false_alarm}"
+    assert trial.caught is not None, f"not caught: {fault.sentence}"
+
+
+def test_what_is_wrong_on_the_other_side_is_a_false_alarm() -> None:
+    fault = BANK["relu-leaky"]
+    trial = try_fault(replace(fault, name="relu-swapped", wrong=fault.twin, twin=fault.wrong))
+    assert trial.caught is None
+    assert trial.false_alarm is not None
+
+
+def test_the_bank_is_large_enough() -> None:
+    assert len(BANK) >= FLOOR
+
+
+COVERED = {"check": set(CHECKS), "operator": set(operators()), "dtype": set(DTYPES)}
+
+
+@pytest.mark.parametrize("field", COVERED)
+def test_the_bank_covers_every(field: str) -> None:
+    assert {getattr(fault, field) for fault in BANK.values()} == COVERED[field]
+
+
+def test_every_operator_has_a_fault_of_every_check_that_applies() -> None:
+    asked = {(o.name, c.name) for o in operators().values() for c in CHECKS.values() if c.applies(o)}
+    assert asked <= {(fault.operator, fault.check) for fault in BANK.values()}
+
+
+@pytest.mark.parametrize("fault", BANK.values(), ids=list(BANK))
+def test_a_fault_is_named_and_told_in_a_sentence(fault: Fault) -> None:
+    assert fault.name.startswith(f"{fault.operator}-")
+    assert fault.sentence[:1].islower() or fault.sentence[:1].isdigit()
+    assert not fault.sentence.endswith(".")
+
+
+def test_no_two_faults_are_told_alike() -> None:
+    told = [(fault.operator, fault.check, fault.dtype, fault.sentence) for fault in BANK.values()]
+    assert len(set(told)) == len(told)
+
+
+def test_a_constraint_of_another_label_is_still_refused() -> None:
+    call = {"input": np.ones((1, 1, 3)), "weight": np.ones((1, 1, 2)), "stride": 0}
+    with pytest.raises(ConstraintError, match="stride"):
+        accepting("dilation", refusing)(honest("conv1d"), **call)
+
+
+def test_two_faults_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.faults.collect", lambda *_: [BANK["relu-leaky"]] * 2)
+    with pytest.raises(ValueError, match="relu-leaky"):
+        faults.__wrapped__()
