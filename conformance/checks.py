@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from conformance.model import Case, Geometry, Operator, Pattern
 from conformance.strategies import Draw, filled
 
-GEOMETRIES_A_DRAW = 10
+GEOMETRIES_A_DRAW = 20
 SEEDS = st.integers(0, 2**16 - 1)
 RAMP = Pattern(("ramp", 1))
 
@@ -53,11 +53,14 @@ class Check:
 @st.composite
 def _several(draw: Draw, check: Check, operator: Operator, dtype: str) -> list[Case]:
     # A draw costs hypothesis as much as a handful of small cases, whatever it holds: several geometries share one.
-    geometries, seed = operator.geometries(check.purpose), draw(SEEDS)
+    seed = draw(SEEDS)
+    drawn = [draw(operator.geometries(check.purpose)) for _ in range(GEOMETRIES_A_DRAW)]
+    # The simplest draw has the simplest geometry in all places: once is enough.
+    different = [geometry for place, geometry in enumerate(drawn) if geometry not in drawn[:place]]
     return [
         case
-        for place in range(GEOMETRIES_A_DRAW)
-        for case in check.cases(operator, draw(geometries), dtype, seed + 8 * place)
+        for place, geometry in enumerate(different)
+        for case in check.cases(operator, geometry, dtype, seed + 8 * place)
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from conformance.fills import Fill, Shape
@@ -51,7 +52,7 @@ class Case:
         words = [f"{name}={_word(value)}" for part in (self.inputs, self.attributes) for name, value in part.items()]
         return f"{self.operator}({', '.join(words)})"
 
-    @property
+    @cached_property
     def dtype(self) -> str:
         """The dtype of the first array, which is that of all of them."""
         return next(fill.dtype for fill in self.inputs.values())

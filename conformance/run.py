@@ -264,13 +264,13 @@ def expectation(operator: Operator, case: Case, dialect: str) -> tuple[dict[str,
 
 def judge_answer(cell: Cell, case: Case, answered: Sequence[Array | None] | Exception) -> Verdict:
     """Compute reference and bound, and compare the answer with them."""
-    try:
-        with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
+        try:
             inputs, expected = expectation(cell.operator, case, cell.backend.dialect)
-    except ConstraintError as error:
-        finding = _judge_refusal(error, answered)
-    else:
-        finding = _judge_outputs(cell, case, inputs, expected, answered)
+        except ConstraintError as error:
+            finding = _judge_refusal(error, answered)
+        else:
+            finding = _judge_outputs(cell, case, inputs, expected, answered)
     return Verdict(
         cell.backend.name,
         cell.check.name,
@@ -311,6 +311,5 @@ def _judge_outputs(
         return shapes
     wide = {name: output if output.dtype.kind in "iu" else widen(name, output) for name, output in actual.items()}
     arithmetic = cell.backend.arithmetic(case)
-    with np.errstate(all="ignore"):
-        bounds = cell.operator.bounds(inputs, case.attributes, expected, arithmetic)
-        return judge_values(expected, wide, bounds, format_of(case.dtype))
+    bounds = cell.operator.bounds(inputs, case.attributes, expected, arithmetic)
+    return judge_values(expected, wide, bounds, format_of(case.dtype))

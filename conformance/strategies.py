@@ -18,7 +18,7 @@ from conformance.model import Case, Geometry, Pattern
 
 T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[Any]], Any]
-LONGEST_GEOMETRY = 40
+LONGEST_GEOMETRY = 30
 _BYTES = st.binary(min_size=LONGEST_GEOMETRY, max_size=LONGEST_GEOMETRY)
 
 

@@ -11,7 +11,7 @@ from conformance.checks import CHECKS
 from conformance.faults import faults
 from conformance.formats import DTYPES
 from conformance.honest import honest
-from conformance.mistakes import accepting, refusing
+from conformance.mistakes import accepting, calling, in_the_right_shape, refusing
 from conformance.model import Fault
 from conformance.operators import operators
 from conformance.power import try_fault
@@ -68,6 +68,15 @@ def test_a_constraint_of_another_label_is_still_refused() -> None:
     call = {"input": np.ones((1, 1, 3)), "weight": np.ones((1, 1, 2)), "stride": 0}
     with pytest.raises(ConstraintError, match="stride"):
         accepting("dilation", refusing)(honest("conv1d"), **call)
+
+
+def test_a_mistake_in_the_right_shape_fits_every_output() -> None:
+    call = {"input": np.arange(8.0).reshape(1, 1, 8), "kernel_size": 2, "dilation": 2, "return_indices": True}
+    right = honest("max_pool1d")
+    wrong = in_the_right_shape(calling(lambda call: {"dilation": 1}))(right, **call)
+    for expected, actual in zip(right(**call), wrong, strict=True):
+        assert actual.shape == expected.shape
+        assert not np.array_equal(actual, expected)
 
 
 def test_two_faults_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
