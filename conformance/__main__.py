@@ -141,13 +141,28 @@ def exit_code(tallied: list[Tally]) -> int:
 
 
 @main.command("list")
-def list_() -> None:
+@click.option("-b", "--backend", help="Instead, what this backend declares to do otherwise, with a witness to replay.")
+def list_(backend: str | None) -> None:
     """List backends, with why one is unavailable, and operators, dtypes and checks."""
-    for name, backend in backends().items():
-        missing = backend.unavailable()
-        click.echo(f"backend   {name:18} {backend.about() if missing is None else f'unavailable: {missing}'}")
+    if backend is not None:
+        _list_declarations(backend)
+        return
+    for name, found in backends().items():
+        missing = found.unavailable()
+        click.echo(f"backend   {name:18} {found.about() if missing is None else f'unavailable: {missing}'}")
     for kind, names in (("operator", operators()), ("dtype", DTYPES), ("check", CHECKS)):
         click.echo(f"{kind:9} {', '.join(names)}")
+
+
+def _list_declarations(backend: str) -> None:
+    try:
+        declarations = find_backend(backend).declarations
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    for d in declarations:
+        click.echo(f"{d.outcome}: {', '.join(d.operators)}: {d.reason}")
+        click.echo(f"  since {d.date} at the latest, {d.link}")
+        click.echo(f"  convformance replay '{d.witness}' -b {backend} --check {d.checks[0]}")
 
 
 @main.command()

@@ -17,6 +17,7 @@ from conformance.__main__ import main
 from conformance.model import Backend, Outcome
 from conformance.report.jsonl import read
 from conformance.report.tally import tallies
+from conformance.run import find_backend
 
 CALLS = []
 
@@ -198,6 +199,19 @@ def test_a_run_that_is_interrupted_at_once_has_no_grid(monkeypatch):
     assert result.exit_code == 130
     assert "interrupted after 0 of 3 cells" in result.output
     assert "operator" not in result.output
+
+
+def test_the_list_of_a_backend_shows_what_it_declares():
+    listed = call("list", "-b", "torch-cpu")
+    assert listed.exit_code == 0
+    lines = listed.output.splitlines()
+    declarations = find_backend("torch-cpu").declarations
+    assert len(lines) == 3 * len(declarations)
+    for line, declaration in zip(lines[2::3], declarations, strict=True):
+        assert line == f"  convformance replay '{declaration.witness}' -b torch-cpu --check {declaration.checks[0]}"
+    unknown = call("list", "-b", "no-such")
+    assert unknown.exit_code == 2
+    assert "backend='no-such': must be one of" in unknown.output
 
 
 def test_the_list_names_everything():

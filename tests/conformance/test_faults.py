@@ -73,7 +73,7 @@ def test_a_constraint_of_another_label_is_still_refused() -> None:
 def test_a_mistake_in_the_right_shape_fits_every_output() -> None:
     call = {"input": np.arange(8.0).reshape(1, 1, 8), "kernel_size": 2, "dilation": 2, "return_indices": True}
     right = honest("max_pool1d")
-    wrong = in_the_right_shape(calling(lambda call: {"dilation": 1}))(right, **call)
+    wrong = in_the_right_shape(calling(lambda _: {"dilation": 1}))(right, **call)
     for expected, actual in zip(right(**call), wrong, strict=True):
         assert actual.shape == expected.shape
         assert not np.array_equal(actual, expected)
