@@ -19,9 +19,8 @@ from reference.convolution import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
-    convolve,
-    cross_correlate,
 )
+from reference.correlation import convolve, cross_correlate
 from reference.normalization import BatchNorm, batch_norm
 from reference.padding import pad
 from reference.pooling import (

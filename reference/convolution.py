@@ -1,9 +1,7 @@
-"""Cross-correlation, convolution and the layers named after them.
+"""Convolution layers and their transposes, with many channels and a batch.
 
-Deep-learning frameworks call cross-correlation "convolution": the kernel is not flipped. `cross_correlate`
-and `convolve` are the signal-processing pair for one channel and any number of axes; `conv1d`, `conv2d`,
-`conv3d` and their transposes are the layers, with many channels and a batch. One N-dimensional body serves
-all ranks.
+Deep-learning frameworks call these convolutions although the kernel is not flipped: `reference.correlation` has the
+pair of operations that the name confuses. One N-dimensional body serves all ranks.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.constraints import per_axis, refuse, whole
-from reference.contraction import Array, contract, widen, widen_together
+from reference.contraction import Array, contract, widen
 from reference.windows import (
     Index,
     Padding,
@@ -26,62 +24,6 @@ from reference.windows import (
     tap_slices,
     window_views,
 )
-
-MODES = ("full", "same", "valid")
-
-
-def cross_correlate(input: ArrayLike, kernel: ArrayLike, mode: str = "full") -> Array:
-    """Cross-correlate one channel with a kernel: slide, multiply, sum, without flipping.
-
-    Formula: output[u] = sum over t of input[u + t - low] * conj(kernel[t]), with zeros outside the input.
-
-    Shapes: input (n1, ..., nr), kernel (k1, ..., kr), any rank r; output n + k - 1 ("full"), n ("same", the
-    centre of "full") or n - k + 1 ("valid") along each axis. In "valid" either may be the larger one.
-
-    Units: those of input times those of kernel.
-
-    Constraints: `dtype`: numeric; `rank`: both have the same number of axes, at least one; `not-empty`: no
-    axis of length 0; `mode`: one of full, same, valid; `kernel-fits`: in "valid" one of the two is at least
-    as large as the other along every axis.
-
-    Accuracy: within gamma(n) * sum |input| |kernel| of float64; integers exactly.
-
-    Source: scipy.signal.correlate, whose modes these are.
-
-    >>> x = [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
-    >>> cross_correlate(x, [[0, 1], [2, 3]], mode="valid")
-    array([[19, 25],
-           [37, 43]])
-    """
-    x, k = _one_channel(input, kernel, mode)
-    if mode == "valid" and not _covers(x, k):
-        # scipy's convention: correlating with a larger kernel is the same sums read backwards.
-        return np.flip(cross_correlate(k, x, mode).conj())
-    return _slide(x, k.conj(), mode)
-
-
-def convolve(input: ArrayLike, kernel: ArrayLike, mode: str = "full") -> Array:
-    """Convolve one channel with a kernel: cross-correlation with the kernel turned by 180 degrees.
-
-    Formula: output[u] = sum over t of input[u - t] * kernel[t]; the indices of the two factors add up to u.
-
-    Shapes: as `cross_correlate`.
-
-    Units: those of input times those of kernel.
-
-    Constraints: `dtype`, `rank`, `not-empty`, `mode`, `kernel-fits`: as `cross_correlate`.
-
-    Accuracy: as `cross_correlate`.
-
-    Source: scipy.signal.convolve, whose modes these are.
-
-    >>> convolve([1, 2, 3], [0, 1, 10])
-    array([ 0,  1, 12, 23, 30])
-    """
-    x, k = _one_channel(input, kernel, mode)
-    if mode == "valid" and not _covers(x, k):
-        x, k = k, x  # convolution commutes
-    return _slide(x, np.flip(k), mode)
 
 
 def conv1d(
@@ -234,41 +176,6 @@ def conv_transpose3d(
     return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def _one_channel(input: ArrayLike, kernel: ArrayLike, mode: str) -> list[Array]:
-    x, k = widen_together(input=input, kernel=kernel)
-    if mode not in MODES:
-        refuse("mode", "mode", mode, f"must be one of {', '.join(MODES)}")
-    if x.ndim != k.ndim or x.ndim == 0:
-        refuse("rank", "kernel", k.shape, f"must have as many axes as the input of shape {x.shape}, at least one")
-    for name, array in (("input", x), ("kernel", k)):
-        if array.size == 0:
-            refuse("not-empty", name, array.shape, "must not have an axis of length 0")
-    if mode == "valid" and not _covers(x, k) and not _covers(k, x):
-        refuse(
-            "kernel-fits",
-            "kernel",
-            k.shape,
-            f"must be no larger or no smaller than {x.shape} along every axis",
-        )
-    return [x, k]
-
-
-def _covers(left: Array, right: Array) -> bool:
-    return all(a >= b for a, b in zip(left.shape, right.shape, strict=True))
-
-
-def _slide(x: Array, k: Array, mode: str) -> Array:
-    """Cross-correlate without conjugation; `mode` decides how much zero padding there is."""
-    if mode == "full":
-        x = padded(x, [(n - 1, n - 1) for n in k.shape])
-    elif mode == "same":
-        x = padded(x, [(n // 2, (n - 1) // 2) for n in k.shape])
-    ones = (1,) * x.ndim
-    output = tuple(n - m + 1 for n, m in zip(x.shape, k.shape, strict=True))
-    views = window_views(x, k.shape, ones, ones, output)
-    return contract(views.reshape(-1, k.size), k.reshape(-1, 1)).reshape(output)
-
-
 def _conv(
     rank: int,
     input: ArrayLike,
@@ -280,10 +187,8 @@ def _conv(
     groups: int,
 ) -> Array:
     x, w, b, batched = _operands(rank, input, weight, bias)
-    g = whole("groups", "groups", groups, 1)
     kernel, spatial = w.shape[2:], x.shape[2:]
-    s = per_axis("stride", "stride", stride, rank, 1)
-    d = per_axis("dilation", "dilation", dilation, rank, 1)
+    s, d, g = _steps(rank, stride, dilation, groups)
     p = resolve_padding(padding, spatial, kernel, s, d)
     if x.shape[1] != w.shape[1] * g:
         refuse(
@@ -293,12 +198,7 @@ def _conv(
             f"must have {w.shape[1]} channels times {g} groups for weight {w.shape}, not {x.shape[1]}",
         )
     if w.shape[0] == 0 or w.shape[0] % g:
-        refuse(
-            "output-channels",
-            "weight",
-            w.shape,
-            f"out_channels must be at least 1 and divisible by groups={g}",
-        )
+        refuse("output-channels", "weight", w.shape, f"out_channels must be at least 1 and divisible by groups={g}")
     _check_bias(b, w.shape[0])
     output = conv_output_size(spatial, kernel, s, p, d)
     assert isinstance(output, tuple)
@@ -323,10 +223,8 @@ def _conv_transpose(
     dilation: Sizes,
 ) -> Array:
     x, w, b, batched = _operands(rank, input, weight, bias)
-    g = whole("groups", "groups", groups, 1)
     kernel, spatial = w.shape[2:], x.shape[2:]
-    s = per_axis("stride", "stride", stride, rank, 1)
-    d = per_axis("dilation", "dilation", dilation, rank, 1)
+    s, d, g = _steps(rank, stride, dilation, groups)
     extra = per_axis("output-padding", "output_padding", output_padding, rank, 0)
     if isinstance(padding, str):
         refuse("padding", "padding", padding, "must be numbers; a transposed convolution has no padding by name")
@@ -385,6 +283,13 @@ def _operands(
         refuse("spatial-size", "input", x.shape, "must not have a spatial axis of length 0")
     batched = x.ndim == rank + 2
     return (x if batched else x[np.newaxis]), w, b, batched
+
+
+def _steps(rank: int, stride: Sizes, dilation: Sizes, groups: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Return stride and dilation along every axis, and groups."""
+    checked = whole("groups", "groups", groups, 1)
+    along = per_axis("stride", "stride", stride, rank, 1), per_axis("dilation", "dilation", dilation, rank, 1)
+    return *along, checked
 
 
 def _check_bias(bias: Array | None, channels: int) -> None:
