@@ -27,19 +27,14 @@ from conformance.run import EXAMPLES, Cell, UsageError, backends, cells, find_ba
 CONFORMS, FAILS, NOTHING_COMPARED, INTERRUPTED = 0, 1, 3, 130
 
 
-class Seed(click.ParamType[int]):
-    """A whole number, or the word random for a fresh one."""
-
-    name = "seed"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number; a fresh one is printed with the report, so that the run can be repeated."""
-        if value == "random":
-            return random.SystemRandom().randrange(2**32)
-        try:
-            return int(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is neither a whole number nor 'random'", param, ctx)
+def _seed(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    """Return the seed as a number; a fresh one is printed with the report, so that the run can be repeated."""
+    if value == "random":
+        return random.SystemRandom().randrange(2**32)
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor 'random'", context, parameter) from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +51,7 @@ def main() -> None:
 @click.option(
     "--examples", default=EXAMPLES, show_default=True, type=click.IntRange(1), help="Geometries for each cell."
 )
-@click.option("--seed", default="0", show_default=True, type=Seed(), help="A whole number, or random.")
+@click.option("--seed", default="0", show_default=True, callback=_seed, help="A whole number, or random.")
 @click.option("--stop-at-first", is_flag=True, help="Stop after the first cell that fails.")
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write verdicts as JSON lines.")
 def run(

@@ -93,8 +93,8 @@ def conv3d(
 ) -> Array:
     """Apply a convolution layer over three spatial axes; see `conv2d`.
 
-    >>> conv3d(np.ones((1, 2, 3, 3, 3), int), np.ones((1, 2, 2, 2, 2), int)).max()
-    np.int64(16)
+    >>> int(conv3d(np.ones((1, 2, 3, 3, 3), int), np.ones((1, 2, 2, 2, 2), int)).max())
+    16
     """
     return _conv(3, input, weight, bias, stride, padding, dilation, groups)
 
@@ -170,8 +170,8 @@ def conv_transpose3d(
 ) -> Array:
     """Apply a transposed convolution layer over three spatial axes; see `conv_transpose2d`.
 
-    >>> conv_transpose3d(np.ones((1, 2, 2, 2, 2), int), np.ones((2, 1, 2, 2, 2), int)).max()
-    np.int64(16)
+    >>> int(conv_transpose3d(np.ones((1, 2, 2, 2, 2), int), np.ones((2, 1, 2, 2, 2), int)).max())
+    16
     """
     return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -86,10 +87,8 @@ def element(verdict: Verdict) -> str:
     """Return one line on the worst element of a verdict."""
     d = verdict.details
     where = ", ".join(map(str, d["index"]))
-    return (
-        f"{d['output']}[{where}]: expected {d['expected']!r}, actual {d['actual']!r}, "
-        f"bound {d['bound']:.3g}, off by {d['error_ulps']:.3g} ulps"
-    )
+    text = f"{d['output']}[{where}]: expected {d['expected']!r}, actual {d['actual']!r}, bound {d['bound']:.3g}"
+    return f"{text}, off by {d['error_ulps']:.3g} ulps" if math.isfinite(d["error_ulps"]) else text
 
 
 def print_report(console: Console, tallied: Sequence[Tally], address: str = "") -> None:
