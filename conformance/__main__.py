@@ -49,7 +49,7 @@ def main() -> None:
 @click.option("-d", "--dtype", "dtypes", multiple=True, help="Only this dtype; may be repeated.")
 @click.option("-c", "--check", "checks", multiple=True, help="Only this check; may be repeated.")
 @click.option(
-    "--examples", default=EXAMPLES, show_default=True, type=click.IntRange(1), help="Geometries for each cell."
+    "--examples", default=EXAMPLES, show_default=True, type=click.IntRange(1), help="Geometries to draw for each cell."
 )
 @click.option("--seed", default="0", show_default=True, callback=_seed, help="A whole number, or random.")
 @click.option("--stop-at-first", is_flag=True, help="Stop after the first cell that fails.")

@@ -39,9 +39,9 @@ class Check:
         return self.name != "rejections" or operator.rejections is not None
 
     def draws(self, examples: int) -> int:
-        """Return how many draws make at least as many geometries as the examples ask for.
+        """Return how many draws have room for the geometries that the examples ask for; a few will come up twice.
 
-        One more, since the first draw of hypothesis is always the simplest one there is.
+        One draw more, since the first of hypothesis is always the simplest one there is.
         """
         return 1 - (-examples * self.of_ten // (10 * GEOMETRIES_A_DRAW))
 
@@ -87,7 +87,7 @@ CHECKS = {
     for check in (
         Check("values", "values", _values),
         Check("sizes", "sizes", _sizes, shapes_only=True),
-        Check("rejections", "special", _rejections, of_ten=2),
+        Check("rejections", "special", _rejections, of_ten=3),
         Check("special", "special", _special),
     )
 }

@@ -385,3 +385,10 @@ def test_a_verdict_of_an_answer_that_was_given_elsewhere():
     case = parse(LINE)
     assert judge_answer(cell(), case, [honest("relu")(case.inputs["input"].array())]).outcome is Outcome.CONFORMS
     assert not verdict().failed
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_cell_has_as_many_cases_as_examples(check):
+    # linear has the fewest constraints to break, and so the fewest cases to a geometry.
+    verdicts = list(run(numpy_backend(), operators=["linear"], dtypes=["float32"], checks=[check], examples=100))
+    assert len(verdicts) >= 100
