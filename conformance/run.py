@@ -29,7 +29,7 @@ from conformance.model import Backend, Case, Operator, Outcome, Verdict
 from conformance.operators import operators as all_operators
 from conformance.registry import collect
 from reference.constraints import ConstraintError
-from reference.contraction import widen
+from reference.arrays import widen
 from reference.dialects import DIALECTS
 
 EXAMPLES = 100

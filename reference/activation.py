@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.arrays import Array, widen, widen_together
 from reference.constraints import refuse
-from reference.contraction import Array, contract, widen, widen_together
+from reference.contraction import contract
 
 RELU_NAN_RULES = ("propagate", "zero")
 

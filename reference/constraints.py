@@ -7,8 +7,10 @@ check and test carry one name.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
+from numbers import Real
 from typing import NoReturn
 
 
@@ -49,13 +51,32 @@ def whole(label: str, argument: str, value: object, minimum: int) -> int:
     return number
 
 
+def one_of(label: str, argument: str, value: object, allowed: Sequence[str]) -> str:
+    """Return the value if it is one of the allowed names, or refuse."""
+    if not isinstance(value, str) or value not in allowed:
+        refuse(label, argument, value, f"must be one of {', '.join(allowed)}")
+    return value
+
+
+def finite(label: str, argument: str, value: object, minimum: float = -math.inf) -> float:
+    """Return a finite real number that is at least `minimum`, or refuse."""
+    try:
+        number = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # a whole number that no float64 holds
+        number = math.nan
+    if not math.isfinite(number) or number < minimum:
+        rule = "must be finite" if minimum == -math.inf else f"must be at least {minimum:g} and finite"
+        refuse(label, argument, value, rule)
+    return number
+
+
 def per_axis(label: str, argument: str, value: object, rank: int, minimum: int) -> tuple[int, ...]:
     """Return one whole number an axis from a number, or from a sequence of 1 or `rank` numbers."""
     if type(value) is int:  # the common case, and the fast one
         if value < minimum:
             refuse(label, argument, value, f"must be at least {minimum}")
         return (value,) * rank
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if type(value) is not tuple and (not isinstance(value, Sequence) or isinstance(value, str)):
         return (whole(label, argument, value, minimum),) * rank
     if len(value) not in (1, rank):
         refuse(label, argument, value, f"must have 1 or {rank} entries, one for each spatial axis")

@@ -1,49 +1,10 @@
-"""The one sum of products that all references use, and the numbers that it is computed in.
-
-Everything real is computed and returned in float64, everything complex in complex128, and integers stay
-integers (int64) wherever no division happens, so that an answer can be trusted to far more digits than any of
-the formats it is compared with.
-"""
+"""The one sum of products that all references use."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from reference.constraints import refuse
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-_WIDE = {
-    "f": np.dtype(np.float64),
-    "c": np.dtype(np.complex128),
-    "i": np.dtype(np.int64),
-    "u": np.dtype(np.int64),
-}
-
-
-def widen(argument: str, value: object) -> Array:
-    """Return the argument as a float64, complex128 or int64 array, without loss.
-
-    float16, float32, float64, bfloat16 (ml_dtypes) become float64; complex64 becomes complex128; integers
-    become int64. A float64, complex128 or int64 array is returned as it is: references never write to one.
-    """
-    array = np.asarray(value)
-    dtype = array.dtype
-    if dtype.kind == "V" and dtype.name == "bfloat16":  # ml_dtypes' type has a kind of its own making
-        return array.astype(np.float64)
-    wide = _WIDE.get(dtype.kind)
-    if wide is None or not np.can_cast(dtype, wide):
-        refuse("dtype", argument, dtype.name, "must hold real or complex floats, or integers that fit int64")
-    return array.astype(wide, copy=False)
-
-
-def widen_together(**arguments: object) -> list[Array]:
-    """Return the arguments widened to one common dtype."""
-    arrays = [widen(name, value) for name, value in arguments.items()]
-    dtype = np.result_type(*arrays)
-    return [array.astype(dtype, copy=False) for array in arrays]
+from reference.arrays import Array
 
 
 def contract(left: Array, right: Array) -> Array:

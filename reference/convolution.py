@@ -11,8 +11,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.arrays import Array, widen
 from reference.constraints import per_axis, refuse, whole
-from reference.contraction import Array, contract, widen
+from reference.contraction import contract
 from reference.windows import (
     Index,
     Padding,

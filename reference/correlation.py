@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.arrays import Array, widen_together
 from reference.constraints import refuse
-from reference.contraction import Array, contract, widen_together
+from reference.contraction import contract
 from reference.windows import padded, window_views
 
 MODES = ("full", "same", "valid")

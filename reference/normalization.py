@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.arrays import Array, widen
 from reference.constraints import refuse
-from reference.contraction import Array, widen
 
 VARIANCES = ("unbiased", "biased")
 MOMENTUM_WEIGHTS = ("new", "old")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.arrays import Array, widen
 from reference.constraints import refuse, whole
-from reference.contraction import Array, widen
 
 PAD_MODES = ("constant", "reflect", "replicate", "circular")
 

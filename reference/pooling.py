@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.arrays import Array, widen
 from reference.constraints import per_axis, refuse, whole
-from reference.contraction import Array, widen
 from reference.windows import (
     Padding,
     Pair,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.contraction import Array, widen, widen_together
+from reference.arrays import Array, widen, widen_together
 
 
 def corr2d(x: ArrayLike, k: ArrayLike) -> Array:

@@ -9,20 +9,22 @@ start every `stride` elements; padding adds elements before ("low") and after ("
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from reference.arrays import Array
 from reference.constraints import per_axis, refuse, whole
-from reference.contraction import Array
 
 Sizes = int | Sequence[int]
 Pair = tuple[int, int]
 Padding = int | str | Sequence[int] | Sequence[Sequence[int]]
 Index = tuple[Any, ...]
+Axis = tuple[int, int, int, Pair, int]  # input size, kernel, stride, padding and dilation
 
 CEIL_RULES = ("floor", "ceil_drop", "ceil_caffe", "ceil_keep")
 SAME_SIDES = ("upper", "lower")
@@ -72,6 +74,8 @@ def resolve_padding(
 ) -> tuple[Pair, ...]:
     """Return (low, high) for every axis from any spelling of padding that the references take."""
     rank = len(input_size)
+    if type(padding) is int and padding >= 0:  # the common case, and the fast one
+        return ((padding, padding),) * rank
     if isinstance(padding, str):
         if padding == "valid":
             return ((0, 0),) * rank
@@ -120,7 +124,7 @@ def conv_output_size(
     (26, 100)
     """
     scalar, axes = _axes(input_size, kernel_size, stride, padding, dilation)
-    sizes = tuple(_floor_size(*axis) for axis in axes)
+    sizes = window_counts(axes)
     return sizes[0] if scalar else sizes
 
 
@@ -157,7 +161,7 @@ def pool_output_size(
     """
     rule = ceil_rule(ceil_mode)
     scalar, axes = _axes(input_size, kernel_size, kernel_size if stride is None else stride, padding, dilation)
-    sizes = tuple(_rounded_size(rule, *axis) for axis in axes)
+    sizes = window_counts(axes, rule)
     return sizes[0] if scalar else sizes
 
 
@@ -188,22 +192,23 @@ def conv_transpose_output_size(
     """
     scalar, axes = _axes(input_size, kernel_size, stride, padding, dilation, output_padding)
     extra = per_axis("output-padding", "output_padding", output_padding, len(axes), 0)
+    if any(axis[0] < 1 for axis in axes):
+        refuse("input-size", "input_size", input_size, "must be at least 1")
+    sizes = transposed_sizes(axes, extra)
+    return sizes[0] if scalar else sizes
+
+
+def transposed_sizes(axes: Sequence[Axis], extra: Sequence[int]) -> tuple[int, ...]:
+    """Return the sizes of a transposed convolution along checked axes, with that much output padding."""
     sizes = []
     for (n, k, s, pair, d), o in zip(axes, extra, strict=True):
         if o >= max(s, d):
-            refuse(
-                "output-padding",
-                "output_padding",
-                output_padding,
-                f"must be less than stride {s} or dilation {d}",
-            )
-        size = (n - 1) * s - sum(pair) + kernel_extent(k, d) + o
-        if n < 1:
-            refuse("input-size", "input_size", input_size, "must be at least 1")
+            refuse("output-padding", "output_padding", tuple(extra), f"must be less than stride {s} or dilation {d}")
+        size = (n - 1) * s - pair[0] - pair[1] + kernel_extent(k, d) + o
         if size < 1:
-            refuse("output-size", "padding", padding, f"leaves an output of size {size}; it must be at least 1")
+            refuse("output-size", "padding", pair, f"leaves an output of size {size}; it must be at least 1")
         sizes.append(size)
-    return sizes[0] if scalar else tuple(sizes)
+    return tuple(sizes)
 
 
 class Layer(NamedTuple):
@@ -283,16 +288,17 @@ def window_views(
     return as_strided(array, (*array.shape[:lead], *output, *kernel), strides, writeable=False)
 
 
+@lru_cache(maxsize=128)  # layers are called with the same windows again and again
 def tap_slices(
-    kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], output: Sequence[int]
-) -> Iterator[tuple[Index, Index]]:
-    """Yield the index of every kernel tap, and of what it meets in a padded array, window by window."""
+    kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], output: tuple[int, ...]
+) -> tuple[tuple[Index, Index], ...]:
+    """Return the index of every kernel tap, and of what it meets in a padded array, window by window."""
     axes = [
         [slice(t * d, t * d + (o - 1) * s + 1, s) for t in range(k)]
         for k, s, d, o in zip(kernel, stride, dilation, output, strict=True)
     ]
-    for tap in product(*map(range, kernel)):
-        yield tap, (..., *(axis[t] for axis, t in zip(axes, tap, strict=True)))
+    taps = product(*map(range, kernel))
+    return tuple((tap, (..., *(axis[t] for axis, t in zip(axes, tap, strict=True)))) for tap in taps)
 
 
 def padded(array: Array, padding: Sequence[Pair], value: object = 0) -> Array:
@@ -309,6 +315,11 @@ def padded(array: Array, padding: Sequence[Pair], value: object = 0) -> Array:
     return result
 
 
+def window_counts(axes: Iterable[Axis], rule: str = "floor") -> tuple[int, ...]:
+    """Return how many windows there are along checked axes, under a rule of `pool_output_size`."""
+    return tuple(_window_count(rule, *axis) for axis in axes)
+
+
 def _axes(
     input_size: Sizes,
     kernel_size: Sizes,
@@ -316,7 +327,7 @@ def _axes(
     padding: Padding,
     dilation: Sizes,
     output_padding: Sizes = 0,
-) -> tuple[bool, list[tuple[int, int, int, Pair, int]]]:
+) -> tuple[bool, list[Axis]]:
     """Check window arguments and return them axis by axis; the flag says that all were plain numbers."""
     given = (input_size, kernel_size, stride, padding, dilation, output_padding)
     lengths = {len(v) for v in given if isinstance(v, Sequence) and not isinstance(v, str)} - {1}
@@ -330,11 +341,7 @@ def _axes(
     return scalar, list(zip(n, k, s, p, d, strict=True))
 
 
-def _floor_size(n: int, k: int, s: int, pair: Pair, d: int) -> int:
-    return _rounded_size("floor", n, k, s, pair, d)
-
-
-def _rounded_size(rule: str, n: int, k: int, s: int, pair: Pair, d: int) -> int:
+def _window_count(rule: str, n: int, k: int, s: int, pair: Pair, d: int) -> int:
     span = n + pair[0] + pair[1] - kernel_extent(k, d)
     size = span // s + 1 if rule == "floor" else -(-span // s) + 1
     may_drop = rule == "ceil_drop" or (rule == "ceil_caffe" and any(pair))

@@ -6,6 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from reference_cases import assert_same, integers
+from reference_tables import gathered
 
 import reference
 
@@ -30,48 +31,7 @@ def whole_numbers(shape, seed, dtype):
     return np.abs(integers(shape, seed)).astype(dtype)
 
 
-# Name: function of arrays, their shapes, whether complex numbers are taken, whether there is a division.
-CALLS = {
-    "cross_correlate": (lambda x, k: reference.cross_correlate(x, k), [(4, 5), (2, 3)], True, False),
-    "convolve": (lambda x, k: reference.convolve(x, k, "valid"), [(4, 5), (2, 3)], True, False),
-    "conv1d": (lambda x, w, b: reference.conv1d(x, w, b), [(2, 2, 5), (4, 2, 3), (4,)], True, False),
-    "conv2d": (
-        lambda x, w, b: reference.conv2d(x, w, b, stride=2, padding=1, groups=2),
-        [(2, 2, 5, 4), (4, 1, 3, 2), (4,)],
-        True,
-        False,
-    ),
-    "conv_transpose2d": (
-        lambda x, w, b: reference.conv_transpose2d(x, w, b, stride=2, padding=1, groups=2),
-        [(2, 2, 3, 4), (2, 2, 3, 2), (4,)],
-        True,
-        False,
-    ),
-    "max_pool2d": (lambda x: reference.max_pool2d(x, 2, padding=1), [(2, 2, 5, 4)], False, False),
-    "max_pool2d indices": (
-        lambda x: reference.max_pool2d(x, 2, padding=1, return_indices=True).output,
-        [(2, 2, 5, 4)],
-        False,
-        False,
-    ),
-    "avg_pool2d": (lambda x: reference.avg_pool2d(x, 2, padding=1), [(2, 2, 5, 4)], True, True),
-    "batch_norm": (
-        lambda x, w, b: reference.batch_norm(x, None, None, w, b, training=True).output,
-        [(2, 3, 4), (3,), (3,)],
-        False,
-        True,
-    ),
-    "batch_norm running": (
-        lambda x, mean, var: reference.batch_norm(x, mean, var).output,
-        [(2, 3, 4), (3,), (3,)],
-        False,
-        True,
-    ),
-    "pad": (lambda x: reference.pad(x, (1, -1, 2, 0)), [(4, 3)], True, False),
-    "pad reflect": (lambda x: reference.pad(x, (1, -1, 2, 0), mode="reflect"), [(4, 3)], True, False),
-    "relu": (reference.relu, [(3, 4)], False, False),
-    "linear": (reference.linear, [(2, 3), (4, 3), (4,)], True, False),
-}
+CALLS = gathered.ARRAYS
 LAYOUTS = {
     "fortran": np.asfortranarray,
     "reversed": lambda a: np.ascontiguousarray(np.flip(a))[(slice(None, None, -1),) * a.ndim],
@@ -149,16 +109,7 @@ def test_results_do_not_share_memory_with_arrays_that_go_in(name):
 
 @pytest.mark.parametrize(
     ("function", "arguments", "shape"),
-    [
-        (reference.conv1d, (np.zeros((0, 2, 5)), np.zeros((3, 2, 2))), (0, 3, 4)),
-        (reference.conv2d, (np.zeros((0, 2, 5, 5)), np.zeros((3, 2, 2, 2)), np.zeros(3), 2, 1), (0, 3, 3, 3)),
-        (reference.conv_transpose2d, (np.zeros((0, 2, 5, 5)), np.zeros((2, 3, 2, 2))), (0, 3, 6, 6)),
-        (reference.max_pool2d, (np.zeros((0, 2, 5, 5)), 2), (0, 2, 2, 2)),
-        (reference.avg_pool2d, (np.zeros((0, 2, 5, 5)), 2), (0, 2, 2, 2)),
-        (reference.linear, (np.zeros((0, 2)), np.zeros((3, 2))), (0, 3)),
-        (reference.relu, (np.zeros((0, 2)),), (0, 2)),
-        (reference.pad, (np.zeros((0, 2)), (1, 1)), (0, 4)),
-    ],
+    gathered.EMPTY,
 )
 def test_empty_batches(function, arguments, shape):
     assert function(*arguments).shape == shape
