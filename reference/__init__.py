@@ -21,6 +21,7 @@ from reference.convolution import (
     conv_transpose3d,
 )
 from reference.correlation import convolve, cross_correlate
+from reference.exactness import exact
 from reference.normalization import BatchNorm, batch_norm
 from reference.padding import pad
 from reference.pooling import (
@@ -65,6 +66,7 @@ __all__ = [
     "convolve",
     "cross_correlate",
     "dialects",
+    "exact",
     "linear",
     "max_pool1d",
     "max_pool2d",

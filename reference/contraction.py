@@ -1,10 +1,12 @@
-"""The one sum of products that all references use."""
+"""The one sum of products that all references use: in float64, or correctly rounded inside `exact()`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from reference.arrays import Array
+from reference.error_free import Bilinear
+from reference.exactness import correctly_rounded, is_exact
 
 
 def contract(left: Array, right: Array) -> Array:
@@ -14,3 +16,30 @@ def contract(left: Array, right: Array) -> Array:
     an order that the linear-algebra library chooses.
     """
     return np.asarray(np.matmul(left, right))
+
+
+def sum_of_products(
+    function: Bilinear,
+    left: Array,
+    right: Array,
+    count: int,
+    plus: Array | None = None,
+    divisor: Array | int | None = None,
+    lanes: tuple[int, int] | None = None,
+) -> Array:
+    """Return (function(left, right) + plus) / divisor, correctly rounded as a whole inside `exact()`.
+
+    `function` is linear in either array and makes nothing but sums of at most `count` products of an element
+    of the one and an element of the other, also of arrays of Python's integers. `plus` and `divisor` (whole
+    numbers) broadcast against its result. `lanes` are an axis of left and one of right, if there are such, for
+    which result[i, j] comes of the i-th part of left and the j-th of right alone: that saves time inside `exact()`.
+    """
+    if is_exact() and left.dtype.kind in "fc":
+        return correctly_rounded(function, left, right, count, plus, divisor, lanes)
+    result = function(left, right)
+    if plus is not None:
+        result = result + plus
+    if divisor is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a divisor may be 0: nothing was summed
+            result = result / divisor
+    return result
