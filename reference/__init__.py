@@ -9,8 +9,8 @@ ConstraintError.
 in which frameworks differ.
 """
 
-from reference import dialects, textbook
-from reference.activation import linear, relu
+from reference import dialects, textbook, vjp
+from reference.activation import celu, elu, hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu, relu6, selu
 from reference.constraints import ConstraintError
 from reference.convolution import (
     conv1d,
@@ -22,17 +22,13 @@ from reference.convolution import (
 )
 from reference.correlation import convolve, cross_correlate
 from reference.exactness import exact
+from reference.linear import linear
+from reference.losses import cross_entropy, log_softmax, softmax
 from reference.normalization import BatchNorm, batch_norm
 from reference.padding import pad
-from reference.pooling import (
-    MaxPool,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-)
+from reference.pooling import MaxPool, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from reference.shapes import flatten, pixel_shuffle, pixel_unshuffle
+from reference.smooth import gelu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh
 from reference.windows import (
     CEIL_RULES,
     Layer,
@@ -55,6 +51,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "celu",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -65,16 +62,39 @@ __all__ = [
     "conv_transpose_output_size",
     "convolve",
     "cross_correlate",
+    "cross_entropy",
     "dialects",
+    "elu",
     "exact",
+    "flatten",
+    "gelu",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
     "linear",
+    "log_softmax",
+    "logsigmoid",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "mish",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pool_output_size",
+    "prelu",
     "receptive_field",
     "relu",
+    "relu6",
     "same_padding",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "tanh",
     "textbook",
+    "vjp",
 ]

@@ -129,3 +129,62 @@ def test_no_channels_in_give_the_bias():
 def test_a_degenerate_batch_norm_gives_infinities_and_nan_without_warnings():
     output = reference.batch_norm([[1.0, 0.0, 1.0]], [0, 0, 0], [0, 0, -1], eps=0).output
     assert_same(output, np.array([[np.inf, np.nan, np.nan]]))
+
+
+def gradient_call(name):
+    """Return the arrays of an allowed call of a gradient, the cotangent among them, and its other arguments."""
+    allowed = gathered.CALLS[name][0]
+    given = {argument: value for argument, value in allowed.items() if isinstance(value, np.ndarray)}
+    # Integers are indices or classes, and samples lie below 1: those stay.
+    kept = {argument for argument, array in given.items() if array.dtype.kind == "i" or argument == "random_samples"}
+    arrays = {
+        argument: array if argument in kept else whole_numbers(array.shape, i, np.float64)
+        for i, (argument, array) in enumerate(given.items())
+    }
+    others = {argument: value for argument, value in allowed.items() if argument not in given}
+    output = getattr(reference, name)(**arrays, **others)
+    shape = output[0].shape if isinstance(output, tuple) else output.shape
+    return {"cotangent": np.asarray(integers(shape, 9, np.float64)), **arrays}, others
+
+
+def parts(result):
+    return [part for part in (result if isinstance(result, tuple) else (result,)) if part is not None]
+
+
+every_gradient = pytest.mark.parametrize("name", sorted(set(gathered.CALLS) & set(reference.vjp.__all__)))
+
+
+@every_gradient
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "list"])
+def test_memory_layouts_of_gradients(name, layout):
+    arrays, others = gradient_call(name)
+    expected = parts(getattr(reference.vjp, name)(**arrays, **others))
+    laid_out = {argument: LAYOUTS[layout](a) if a.ndim else a for argument, a in arrays.items()}
+    actual = parts(getattr(reference.vjp, name)(**laid_out, **others))
+    for one, other in zip(actual, expected, strict=True):
+        assert_same(one, other)
+
+
+@every_gradient
+def test_gradients_write_to_nothing_and_share_no_memory(name):
+    arrays, others = gradient_call(name)
+    before = {argument: array.copy() for argument, array in arrays.items()}
+    for array in arrays.values():
+        array.flags.writeable = False
+    results = parts(getattr(reference.vjp, name)(**arrays, **others))
+    for argument, array in arrays.items():
+        assert_same(array, before[argument])
+        assert not any(np.shares_memory(result, array) for result in results)
+    for i, result in enumerate(results):
+        assert result.flags.writeable
+        assert not any(np.shares_memory(result, other) for other in results[:i])
+
+
+@every_gradient
+def test_broadcast_cotangents(name):
+    arrays, others = gradient_call(name)
+    ones = np.broadcast_to(np.float64(1), arrays["cotangent"].shape)
+    actual = parts(getattr(reference.vjp, name)(**{**arrays, "cotangent": ones}, **others))
+    expected = parts(getattr(reference.vjp, name)(**{**arrays, "cotangent": ones.copy()}, **others))
+    for one, other in zip(actual, expected, strict=True):
+        assert_same(one, other)

@@ -7,6 +7,7 @@ import pickle
 import re
 from types import FunctionType
 
+import numpy as np
 import pytest
 from reference_tables import gathered
 
@@ -44,6 +45,37 @@ def test_a_bad_call_is_refused(name, label, argument, text, change):
     assert (error.label, error.argument) == (label, argument)
     assert text in error.rule
     assert str(error) == f"{argument}={error.value!r}: {error.rule} [{label}]"
+
+
+GRADIENTS = sorted(set(CALLS) & set(reference.vjp.__all__))
+
+
+def output_of(name):
+    result = getattr(reference, name)(**CALLS[name][0])
+    return result[0] if isinstance(result, tuple) else result
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_a_gradient_is_refused_for_what_the_function_is_refused_for(name):
+    gradient, (allowed, rows) = getattr(reference.vjp, name), CALLS[name]
+    cotangent = np.ones(output_of(name).shape)
+    for label, argument, _, change in rows:
+        if not set(change) <= set(inspect.signature(gradient).parameters):
+            continue  # an argument that only says what else the function returns
+        with pytest.raises(ConstraintError) as caught:
+            gradient(cotangent, **{**allowed, **change})
+        assert (caught.value.label, caught.value.argument) == (label, argument)
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_a_cotangent_has_the_shape_of_the_output(name):
+    gradient, allowed = getattr(reference.vjp, name), CALLS[name][0]
+    shape = output_of(name).shape
+    gradient(np.ones(shape), **allowed)
+    for wrong in ((*shape, 1), (2, *shape)):
+        with pytest.raises(ConstraintError) as caught:
+            gradient(np.ones(wrong), **allowed)
+        assert (caught.value.label, caught.value.argument) == ("cotangent", "cotangent")
 
 
 @pytest.mark.parametrize("name", CALLS)

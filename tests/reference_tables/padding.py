@@ -31,7 +31,15 @@ CALLS = {
 ARRAYS = {
     "pad": (lambda x: reference.pad(x, (1, -1, 2, 0)), [(4, 3)], True, False),
     "pad reflect": (lambda x: reference.pad(x, (1, -1, 2, 0), mode="reflect"), [(4, 3)], True, False),
+    "pad by nothing": (lambda x: reference.pad(x, ()), [(4, 3)], True, False),
+    "vjp.pad": (lambda g, x: reference.vjp.pad(g, x, (1, -1, 2, 0)), [(6, 3), (4, 3)], True, False),
+    "vjp.pad replicate": (lambda g, x: reference.vjp.pad(g, x, (1, 2), "replicate"), [(2, 6), (2, 3)], True, False),
+    "vjp.pad by nothing": (lambda g, x: reference.vjp.pad(g, x, ()), [(2, 3), (2, 3)], True, False),
 }
 EMPTY = [
     (reference.pad, (np.zeros((0, 2)), (1, 1)), (0, 4)),
+    (reference.pad, (np.zeros((2, 0)), (0, 0), "reflect"), (2, 0)),
+    (reference.pad, (np.zeros((2, 0)), (1, 1)), (2, 2)),
+    (reference.vjp.pad, (np.zeros((2, 2)), np.zeros((2, 0)), (1, 1)), (2, 0)),
+    (reference.vjp.pad, (np.zeros(()), np.zeros(()), ()), ()),
 ]
