@@ -29,6 +29,7 @@ from reference.padding import pad
 from reference.pooling import MaxPool, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from reference.shapes import flatten, pixel_shuffle, pixel_unshuffle
 from reference.smooth import gelu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh
+from reference.unfolding import conv_matrix, fold, unfold
 from reference.windows import (
     CEIL_RULES,
     Layer,
@@ -55,6 +56,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_matrix",
     "conv_output_size",
     "conv_transpose1d",
     "conv_transpose2d",
@@ -67,6 +69,7 @@ __all__ = [
     "elu",
     "exact",
     "flatten",
+    "fold",
     "gelu",
     "hardsigmoid",
     "hardswish",
@@ -96,5 +99,6 @@ __all__ = [
     "softsign",
     "tanh",
     "textbook",
+    "unfold",
     "vjp",
 ]

@@ -6,13 +6,15 @@ kernel as it is, the other turns it by 180 degrees first. `reference.convolution
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.arrays import Array, widen_together
 from reference.constraints import refuse
-from reference.contraction import contract
-from reference.windows import padded, window_views
+from reference.contraction import sum_of_products
+from reference.im2col import Geometry, correlate
 
 MODES = ("full", "same", "valid")
 
@@ -31,7 +33,8 @@ def cross_correlate(input: ArrayLike, kernel: ArrayLike, mode: str = "full") -> 
     axis of length 0; `mode`: one of full, same, valid; `kernel-fits`: in "valid" one of the two is at least
     as large as the other along every axis.
 
-    Accuracy: within gamma(n) * sum |input| |kernel| of float64; integers exactly.
+    Accuracy: within gamma(n) * sum |input| |kernel| of float64; integers exactly; correctly rounded inside
+    `exact()`.
 
     Source: scipy.signal.correlate, whose modes these are.
 
@@ -40,8 +43,8 @@ def cross_correlate(input: ArrayLike, kernel: ArrayLike, mode: str = "full") -> 
     array([[19, 25],
            [37, 43]])
     """
-    x, k = _one_channel(input, kernel, mode)
-    if mode == "valid" and not _covers(x, k):
+    x, k = checked_pair(input, kernel, mode)
+    if mode == "valid" and not covers(x, k):
         # scipy's convention: correlating with a larger kernel is the same sums read backwards.
         return np.flip(cross_correlate(k, x, mode).conj())
     return _slide(x, k.conj(), mode)
@@ -65,13 +68,14 @@ def convolve(input: ArrayLike, kernel: ArrayLike, mode: str = "full") -> Array:
     >>> convolve([1, 2, 3], [0, 1, 10])
     array([ 0,  1, 12, 23, 30])
     """
-    x, k = _one_channel(input, kernel, mode)
-    if mode == "valid" and not _covers(x, k):
+    x, k = checked_pair(input, kernel, mode)
+    if mode == "valid" and not covers(x, k):
         x, k = k, x  # convolution commutes
     return _slide(x, np.flip(k), mode)
 
 
-def _one_channel(input: ArrayLike, kernel: ArrayLike, mode: str) -> list[Array]:
+def checked_pair(input: ArrayLike, kernel: ArrayLike, mode: str) -> list[Array]:
+    """Return input and kernel in one dtype, if they fit each other."""
     x, k = widen_together(input=input, kernel=kernel)
     if mode not in MODES:
         refuse("mode", "mode", mode, f"must be one of {', '.join(MODES)}")
@@ -80,7 +84,7 @@ def _one_channel(input: ArrayLike, kernel: ArrayLike, mode: str) -> list[Array]:
     for name, array in (("input", x), ("kernel", k)):
         if array.size == 0:
             refuse("not-empty", name, array.shape, "must not have an axis of length 0")
-    if mode == "valid" and not _covers(x, k) and not _covers(k, x):
+    if mode == "valid" and not covers(x, k) and not covers(k, x):
         refuse(
             "kernel-fits",
             "kernel",
@@ -90,17 +94,31 @@ def _one_channel(input: ArrayLike, kernel: ArrayLike, mode: str) -> list[Array]:
     return [x, k]
 
 
-def _covers(left: Array, right: Array) -> bool:
+def covers(left: Array, right: Array) -> bool:
+    """Return whether the left array is at least as large as the right one along every axis."""
     return all(a >= b for a, b in zip(left.shape, right.shape, strict=True))
 
 
 def _slide(x: Array, k: Array, mode: str) -> Array:
-    """Cross-correlate without conjugation; `mode` decides how much zero padding there is."""
+    """Cross-correlate without conjugation, as a convolution layer of one channel."""
+    at = windows_in(x, k, mode)
+    result = sum_of_products(partial(correlate, at), one_channel(x), one_channel(k), k.size)
+    return np.asarray(result[0, 0])
+
+
+def one_channel(array: Array) -> Array:
+    """Return a batch of one sample of one channel."""
+    return array[np.newaxis, np.newaxis]
+
+
+def windows_in(x: Array, k: Array, mode: str) -> Geometry:
+    """Return the windows of a mode, which decides how much zero padding there is."""
     if mode == "full":
-        x = padded(x, [(n - 1, n - 1) for n in k.shape])
+        padding = [(n - 1, n - 1) for n in k.shape]
     elif mode == "same":
-        x = padded(x, [(n // 2, (n - 1) // 2) for n in k.shape])
+        padding = [(n // 2, (n - 1) // 2) for n in k.shape]
+    else:
+        padding = [(0, 0)] * k.ndim
     ones = (1,) * x.ndim
-    output = tuple(n - m + 1 for n, m in zip(x.shape, k.shape, strict=True))
-    views = window_views(x, k.shape, ones, ones, output)
-    return contract(views.reshape(-1, k.size), k.reshape(-1, 1)).reshape(output)
+    windows = tuple(n + sum(p) - m + 1 for n, m, p in zip(x.shape, k.shape, padding, strict=True))
+    return Geometry(x.shape, k.shape, ones, tuple(padding), ones, windows)

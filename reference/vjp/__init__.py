@@ -19,20 +19,43 @@ from reference.vjp.activation import (
     relu6,
     selu,
 )
+from reference.vjp.convolution import (
+    ConvGradients,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
+from reference.vjp.correlation import CorrelationGradients, convolve, cross_correlate
 from reference.vjp.linear import LinearGradients, linear
 from reference.vjp.losses import CrossEntropyGradients, cross_entropy, log_softmax, softmax
 from reference.vjp.padding import pad
 from reference.vjp.shapes import flatten, pixel_shuffle, pixel_unshuffle
 from reference.vjp.smooth import gelu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh
+from reference.vjp.unfolding import conv_matrix, fold, unfold
 
 __all__ = [
+    "ConvGradients",
+    "CorrelationGradients",
     "CrossEntropyGradients",
     "LinearGradients",
     "PreluGradients",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_matrix",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "convolve",
+    "cross_correlate",
     "cross_entropy",
     "elu",
     "flatten",
+    "fold",
     "gelu",
     "hardsigmoid",
     "hardswish",
@@ -55,4 +78,5 @@ __all__ = [
     "softplus",
     "softsign",
     "tanh",
+    "unfold",
 ]

@@ -43,6 +43,10 @@ def conv_rows(r):
         *layer_rows(r),
         ("padding", "padding", 'must be "valid"', {"padding": "full"}),
         ("padding", "padding", "needs stride 1", {"padding": "same", "stride": 2}),
+        ("padding-mode", "padding_mode", "must be one of zeros, reflect", {"padding_mode": "constant"}),
+        ("padding-mode", "padding_mode", "must be one of zeros, reflect", {"padding_mode": None}),
+        ("pad-size", "padding", "at most 3 on an axis of length 4", {"padding": 4, "padding_mode": "reflect"}),
+        ("pad-size", "padding", "at most 4", {"padding": ((0, 5),) * r, "padding_mode": "circular"}),
         (
             "output-channels",
             "weight",
@@ -63,6 +67,16 @@ def conv_transpose_rows(r):
         ("output-padding", "output_padding", "less than stride 1", {"output_padding": 1}),
         ("output-padding", "output_padding", "at least 0", {"output_padding": (-1,)}),
         ("output-size", "padding", "must be at least 1", {"padding": 3}),
+        ("output-size", "output_size", "must be 5 or more, by less than stride 1", {"output_size": 4}),
+        ("output-size", "output_size", "not 7", {"output_size": 7, "stride": 1, "dilation": 1}),
+        ("output-size", "output_size", f"1 or {r} entries", {"output_size": (5,) * (r + 1)}),
+        ("output-size", "output_size", "at least 1", {"output_size": 0}),
+        (
+            "output-padding",
+            "output_padding",
+            "must be 0 where output_size is given",
+            {"output_padding": 1, "output_size": 9, "stride": 2},
+        ),
     ]
 
 
@@ -73,6 +87,13 @@ for rank in (1, 2, 3):
     CALLS[f"conv{rank}d"] = (conv, conv_rows(rank))
     CALLS[f"conv_transpose{rank}d"] = ({**conv, "weight": zeros(4, 3, *(2,) * rank)}, conv_transpose_rows(rank))
 ARRAYS = {
+    "conv2d circular": (
+        lambda x, w: reference.conv2d(x, w, padding=1, padding_mode="circular"),
+        [(2, 2, 5, 4), (3, 2, 3, 2)],
+        True,
+        False,
+    ),
+    "conv2d 1x1": (lambda x, w: reference.conv2d(x, w), [(2, 2, 5, 4), (3, 2, 1, 1)], True, False),
     "conv1d": (lambda x, w, b: reference.conv1d(x, w, b), [(2, 2, 5), (4, 2, 3), (4,)], True, False),
     "conv2d": (
         lambda x, w, b: reference.conv2d(x, w, b, stride=2, padding=1, groups=2),
