@@ -11,6 +11,15 @@ in which frameworks differ.
 
 from reference import dialects, textbook, vjp
 from reference.activation import celu, elu, hardsigmoid, hardswish, hardtanh, leaky_relu, prelu, relu, relu6, selu
+from reference.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
+from reference.avg_pooling import avg_pool1d, avg_pool2d, avg_pool3d
 from reference.constraints import ConstraintError
 from reference.convolution import (
     conv1d,
@@ -22,14 +31,17 @@ from reference.convolution import (
 )
 from reference.correlation import convolve, cross_correlate
 from reference.exactness import exact
+from reference.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from reference.linear import linear
 from reference.losses import cross_entropy, log_softmax, softmax
+from reference.lp_pooling import lp_pool1d, lp_pool2d, lp_pool3d
+from reference.max_pooling import MaxPool, max_pool1d, max_pool2d, max_pool3d
 from reference.normalization import BatchNorm, batch_norm
 from reference.padding import pad
-from reference.pooling import MaxPool, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from reference.shapes import flatten, pixel_shuffle, pixel_unshuffle
 from reference.smooth import gelu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh
 from reference.unfolding import conv_matrix, fold, unfold
+from reference.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 from reference.windows import (
     CEIL_RULES,
     Layer,
@@ -48,6 +60,12 @@ __all__ = [
     "Layer",
     "MaxPool",
     "ReceptiveField",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -70,6 +88,8 @@ __all__ = [
     "exact",
     "flatten",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gelu",
     "hardsigmoid",
     "hardswish",
@@ -78,9 +98,15 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "pad",
     "pixel_shuffle",

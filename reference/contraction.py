@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.arrays import Array
-from reference.error_free import Bilinear
+from reference.error_free import Bilinear, as_nearest
 from reference.exactness import correctly_rounded, is_exact
 
 
@@ -39,7 +39,10 @@ def sum_of_products(
     result = function(left, right)
     if plus is not None:
         result = result + plus
-    if divisor is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):  # a divisor may be 0: nothing was summed
-            result = result / divisor
-    return result
+    if divisor is None:
+        return result
+    if is_exact():  # integers, which float64 may not hold before they are divided
+        nearest = as_nearest(result.astype(object), 0, np.where(np.equal(divisor, 0), 1, divisor))
+        return np.where(np.equal(divisor, 0), np.nan, nearest)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a divisor may be 0: nothing was summed
+        return np.asarray(result / divisor)

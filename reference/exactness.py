@@ -34,9 +34,10 @@ def exact() -> Iterator[None]:
 
     Formula: RN(sum of left * right + bias), or RN(sum / divisor): one rounding, to nearest, ties to even.
 
-    Units: none. It holds for convolution layers, their transposes, `linear`, `avg_pool`, their gradients in
-    `reference.vjp`, in this thread or task only; normalization has its own promise. Complex results are
-    rounded part by part. Integers are exact without it.
+    Units: none. It holds for convolution layers, their transposes, `linear`, `fold`, average pooling, adaptive or
+    not, and the gradients of these in `reference.vjp`, in this thread or task only; means, variances and outputs of
+    normalization layers are correctly rounded too. Complex results are rounded part by part. Integers are exact
+    without it, but for a division.
 
     Constraints: none.
 

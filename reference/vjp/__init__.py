@@ -19,6 +19,15 @@ from reference.vjp.activation import (
     relu6,
     selu,
 )
+from reference.vjp.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
+from reference.vjp.avg_pooling import avg_pool1d, avg_pool2d, avg_pool3d
 from reference.vjp.convolution import (
     ConvGradients,
     conv1d,
@@ -29,12 +38,16 @@ from reference.vjp.convolution import (
     conv_transpose3d,
 )
 from reference.vjp.correlation import CorrelationGradients, convolve, cross_correlate
+from reference.vjp.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from reference.vjp.linear import LinearGradients, linear
 from reference.vjp.losses import CrossEntropyGradients, cross_entropy, log_softmax, softmax
+from reference.vjp.lp_pooling import lp_pool1d, lp_pool2d, lp_pool3d
+from reference.vjp.max_pooling import max_pool1d, max_pool2d, max_pool3d
 from reference.vjp.padding import pad
 from reference.vjp.shapes import flatten, pixel_shuffle, pixel_unshuffle
 from reference.vjp.smooth import gelu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh
 from reference.vjp.unfolding import conv_matrix, fold, unfold
+from reference.vjp.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
     "ConvGradients",
@@ -42,6 +55,15 @@ __all__ = [
     "CrossEntropyGradients",
     "LinearGradients",
     "PreluGradients",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "celu",
     "conv1d",
     "conv2d",
@@ -56,6 +78,8 @@ __all__ = [
     "elu",
     "flatten",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gelu",
     "hardsigmoid",
     "hardswish",
@@ -64,6 +88,15 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "pad",
     "pixel_shuffle",

@@ -16,7 +16,7 @@ import reference
 from reference import CEIL_RULES, dialects
 from reference.activation import RELU_NAN_RULES
 from reference.normalization import MOMENTUM_WEIGHTS, VARIANCES
-from reference.pooling import NAN_RULES
+from reference.max_pooling import NAN_RULES
 from reference.windows import SAME_SIDES
 
 SOURCES = sorted(Path(reference.__file__).parent.rglob("*.py"))
