@@ -33,10 +33,19 @@ from reference.correlation import convolve, cross_correlate
 from reference.exactness import exact
 from reference.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from reference.linear import linear
+from reference.local_response import local_response_norm
 from reference.losses import cross_entropy, log_softmax, softmax
 from reference.lp_pooling import lp_pool1d, lp_pool2d, lp_pool3d
 from reference.max_pooling import MaxPool, max_pool1d, max_pool2d, max_pool3d
-from reference.normalization import BatchNorm, batch_norm
+from reference.normalization import (
+    BatchNorm,
+    InstanceNorm,
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
 from reference.padding import pad
 from reference.shapes import flatten, pixel_shuffle, pixel_unshuffle
 from reference.smooth import gelu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh
@@ -57,6 +66,7 @@ __all__ = [
     "CEIL_RULES",
     "BatchNorm",
     "ConstraintError",
+    "InstanceNorm",
     "Layer",
     "MaxPool",
     "ReceptiveField",
@@ -91,11 +101,15 @@ __all__ = [
     "fractional_max_pool2d",
     "fractional_max_pool3d",
     "gelu",
+    "group_norm",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "instance_norm",
+    "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -116,6 +130,7 @@ __all__ = [
     "receptive_field",
     "relu",
     "relu6",
+    "rms_norm",
     "same_padding",
     "selu",
     "sigmoid",

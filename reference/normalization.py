@@ -1,22 +1,30 @@
-"""Normalization by the mean and the variance of a batch, or by statistics that were kept."""
+"""Normalization by a mean and a variance, those of the numbers themselves or some that were kept.
+
+The five layers differ in which numbers share statistics and in which share a weight; `reference.norm_arguments` brings
+them into one form, `reference.moments` computes it.
+"""
 
 from __future__ import annotations
 
-import math
-from numbers import Real
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.arrays import Array, widen
-from reference.constraints import refuse
-
-VARIANCES = ("unbiased", "biased")
-MOMENTUM_WEIGHTS = ("new", "old")
+from reference.arrays import Array
+from reference.moments import normalize
+from reference.norm_arguments import channel_norm_call, group_norm_call, layer_norm_call
 
 
 class BatchNorm(NamedTuple):
+    """The normalized values, and the running statistics after the call (None where none were given)."""
+
+    output: Array
+    running_mean: Array | None
+    running_var: Array | None
+
+
+class InstanceNorm(NamedTuple):
     """The normalized values, and the running statistics after the call (None where none were given)."""
 
     output: Array
@@ -54,8 +62,10 @@ def batch_norm(
     than 1 in training; `eps`: at least 0, finite; `momentum`: finite; `running-variance`: unbiased or biased;
     `momentum-weights`: new or old.
 
-    Accuracy: mean and variance by two passes in float64, relative error about m * u; nothing is written in
-    place.
+    Accuracy: the mean within e = gamma(m) * mean |input| and the variance, in a second pass, within
+    gamma(m + 3) * (variance + e^2) + e^2 of float64; then at most 7 roundings a value, if none of them
+    overflows or underflows. Inside `exact()` outputs and running statistics are correctly rounded, for all
+    finite numbers. Nothing is written in place.
 
     Source: Ioffe and Szegedy, Batch normalization, 2015, algorithm 1; PyTorch,
     torch.nn.functional.batch_norm.
@@ -64,83 +74,157 @@ def batch_norm(
     >>> y.tolist(), mean.tolist(), variance.tolist()
     ([[-1.0], [1.0]], [0.2], [1.1])
     """
-    x = _real("input", input)
-    if x.ndim < 2:
-        refuse("input-rank", "input", x.shape, "must be (N, C) or (N, C, *spatial)")
-    channels = x.shape[1]
-    w, b = _parameter("weight", weight, channels), _parameter("bias", bias, channels)
-    old_mean = _parameter("running_mean", running_mean, channels)
-    old_var = _parameter("running_var", running_var, channels)
-    _check_numbers(momentum, eps, running_variance, momentum_weights)
-    if (old_mean is None) != (old_var is None):
-        refuse("running-statistics", "running_var", running_var, "must be given exactly where running_mean is")
-    if training:
-        mean, var, new_mean, new_var = _statistics(
-            x, old_mean, old_var, momentum if momentum_weights == "new" else 1 - momentum, running_variance
-        )
-    elif old_mean is None or old_var is None:
-        refuse("running-statistics", "running_mean", running_mean, "must be given where training is False")
-    else:
-        mean, var = new_mean, new_var = old_mean, old_var
-    along = (-1, *(1,) * (x.ndim - 2))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a variance below -eps gives NaN, a zero one infinities
-        scale = 1 / np.sqrt(var + eps)
-        output = (x - mean.reshape(along)) * scale.reshape(along)
-    if w is not None:
-        output = output * w.reshape(along)
-    if b is not None:
-        output = output + b.reshape(along)
-    return BatchNorm(output, new_mean, new_var)
+    call = channel_norm_call(
+        True,
+        input,
+        running_mean,
+        running_var,
+        weight,
+        bias,
+        training,
+        momentum,
+        eps,
+        running_variance,
+        momentum_weights,
+    )
+    return BatchNorm(*normalize(call))
 
 
-def _statistics(
-    x: Array, old_mean: Array | None, old_var: Array | None, share: float, running_variance: str
-) -> tuple[Array, Array, Array | None, Array | None]:
-    """Return mean and biased variance of every channel, and the running statistics after them."""
-    axes = (0, *range(2, x.ndim))
-    m = math.prod(x.shape[a] for a in axes)
-    if m < 2:
-        refuse(
-            "values-per-channel",
-            "input",
-            x.shape,
-            f"must hold more than 1 value per channel in training, not {m}",
-        )
-    mean = x.mean(axes)
-    var = np.square(x - x.mean(axes, keepdims=True)).mean(axes)
-    if old_mean is None or old_var is None:
-        return mean, var, None, None
-    kept = var * (m / (m - 1)) if running_variance == "unbiased" else var
-    return mean, var, (1 - share) * old_mean + share * mean, (1 - share) * old_var + share * kept
+def instance_norm(
+    input: ArrayLike,
+    running_mean: ArrayLike | None = None,
+    running_var: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    running_variance: str = "unbiased",
+    momentum_weights: str = "new",
+) -> InstanceNorm:
+    """Normalize every channel of every sample by its own mean and variance over the spatial axes.
+
+    Formula: that of `batch_norm` for each sample alone; without `use_input_stats`, with the running statistics
+    for all samples. The running statistics blend in the mean over the batch of the samples' statistics.
+
+    Shapes: input (N, C, *spatial), or (N, C) without `use_input_stats`; running_mean, running_var, weight, bias
+    (C,); output as input. There is no form without N: as with PyTorch's function, and unlike its modules,
+    the first two axes are always batch and channels.
+
+    Units: as `batch_norm`.
+
+    Constraints: as `batch_norm`, but what is said there of training goes for use_input_stats, and
+    `values-per-channel` is counted in each sample.
+
+    Accuracy: as `batch_norm`. Running statistics after an empty batch are NaN, as PyTorch's.
+
+    Source: Ulyanov, Vedaldi and Lempitsky, Instance normalization: the missing ingredient for fast stylization,
+    2016, equation 2; PyTorch, torch.nn.functional.instance_norm.
+
+    >>> y, mean, variance = instance_norm([[[1.0, 3.0]], [[2.0, 8.0]]], [0.0], [0.0], momentum=0.5, eps=0.0)
+    >>> y.tolist(), mean.tolist(), variance.tolist()
+    ([[[-1.0, 1.0]], [[-1.0, 1.0]]], [1.75], [5.0])
+    """
+    call = channel_norm_call(
+        False,
+        input,
+        running_mean,
+        running_var,
+        weight,
+        bias,
+        use_input_stats,
+        momentum,
+        eps,
+        running_variance,
+        momentum_weights,
+    )
+    return InstanceNorm(*normalize(call))
 
 
-def _check_numbers(momentum: float, eps: float, running_variance: str, momentum_weights: str) -> None:
-    if not isinstance(eps, Real) or not 0 <= eps < math.inf:
-        refuse("eps", "eps", eps, "must be at least 0 and finite")
-    if not isinstance(momentum, Real) or not math.isfinite(momentum):
-        refuse("momentum", "momentum", momentum, "must be finite")
-    if running_variance not in VARIANCES:
-        refuse("running-variance", "running_variance", running_variance, f"must be one of {', '.join(VARIANCES)}")
-    if momentum_weights not in MOMENTUM_WEIGHTS:
-        refuse(
-            "momentum-weights",
-            "momentum_weights",
-            momentum_weights,
-            f"must be one of {', '.join(MOMENTUM_WEIGHTS)}",
-        )
+def group_norm(
+    input: ArrayLike,
+    num_groups: int,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    eps: float = 1e-5,
+) -> Array:
+    """Normalize groups of channels of every sample by their mean and variance over channels and spatial axes.
+
+    Formula: output = (input - mean) / sqrt(variance + eps) * weight + bias, where group i holds the channels
+    i * C / num_groups to (i + 1) * C / num_groups - 1, and the variance is biased.
+
+    Shapes: input (N, C) or (N, C, *spatial); weight, bias (C,); output as input.
+
+    Units: weight and bias have those of output, eps those of input squared.
+
+    Constraints: `dtype`: real; `input-rank`: at least 2; `num-groups`: at least 1, divides C; `values-per-group`:
+    not one value in each group of one sample, which is what PyTorch refuses (but not of several samples, whose
+    outputs are the bias); `weight`, `bias`: shape (C,); `eps`: at least 0, finite.
+
+    Accuracy: as `batch_norm`, m being the values of a group of a sample.
+
+    Source: Wu and He, Group normalization, 2018, section 3.1; PyTorch, torch.nn.functional.group_norm.
+
+    >>> group_norm([[1.0, 3.0, 2.0, 8.0]], 2, weight=[1, 1, 2, 2], eps=0.0).tolist()
+    [[-1.0, 1.0, -2.0, 2.0]]
+    """
+    return normalize(group_norm_call(input, num_groups, weight, bias, eps))[0]
 
 
-def _real(name: str, value: ArrayLike) -> Array:
-    array = widen(name, value)
-    if array.dtype.kind == "c":
-        refuse("dtype", name, array.dtype.name, "must be real")
-    return array.astype(np.float64, copy=False)
+def layer_norm(
+    input: ArrayLike,
+    normalized_shape: Sequence[int],
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    eps: float = 1e-5,
+) -> Array:
+    """Normalize over the last axes.
+
+    Formula: output = (input - mean) / sqrt(variance + eps) * weight + bias, mean and biased variance being those
+    over the last axes, and weight and bias having a number for each place in them.
+
+    Shapes: input (*, *normalized_shape); weight, bias as normalized_shape; output as input.
+
+    Units: weight and bias have those of output, eps those of input squared.
+
+    Constraints: `dtype`: real; `normalized-shape`: a sequence, not empty, of the lengths of input's last axes;
+    `weight`, `bias`: of that shape; `eps`: at least 0, finite.
+
+    Accuracy: as `batch_norm`, m being the product of normalized_shape.
+
+    Source: Ba, Kiros and Hinton, Layer normalization, 2016, equation 3; PyTorch,
+    torch.nn.functional.layer_norm.
+
+    >>> layer_norm([[1.0, 3.0], [2.0, 8.0]], (2,), weight=[1, 10], eps=0.0).tolist()
+    [[-1.0, 10.0], [-1.0, 10.0]]
+    """
+    return normalize(layer_norm_call(input, normalized_shape, weight, bias, eps, centered=True))[0]
 
 
-def _parameter(name: str, value: ArrayLike | None, channels: int) -> Array | None:
-    if value is None:
-        return None
-    array = _real(name, value)
-    if array.shape != (channels,):
-        refuse(name.replace("_", "-"), name, array.shape, f"must be ({channels},), one number for each channel")
-    return array
+def rms_norm(
+    input: ArrayLike,
+    normalized_shape: Sequence[int],
+    weight: ArrayLike | None = None,
+    eps: float | None = None,
+) -> Array:
+    """Divide by the root of the mean square over the last axes.
+
+    Formula: output = input / sqrt(mean of input^2 + eps) * weight. `eps` None is the machine epsilon of the type
+    that PyTorch computes in: 2^-23 for an input in float16, bfloat16 or float32, else 2^-52.
+
+    Shapes: input (*, *normalized_shape); weight as normalized_shape; output as input.
+
+    Units: weight has those of output, eps those of input squared.
+
+    Constraints: `dtype`: real; `normalized-shape`, `weight`: as `layer_norm`; `eps`: None, or at least 0, finite.
+
+    Accuracy: relative error gamma(m / 2 + 6) of float64, m being the product of normalized_shape, if nothing
+    overflows or underflows. Correctly rounded inside `exact()`, for all finite numbers.
+
+    Source: Zhang and Sennrich, Root mean square layer normalization, 2019, equation 4; PyTorch,
+    torch.nn.functional.rms_norm.
+
+    >>> rms_norm([[4.0, 0.0, 0.0, 0.0]], (4,), weight=[3, 1, 1, 1], eps=0.0).tolist()
+    [[6.0, 0.0, 0.0, 0.0]]
+    """
+    return normalize(layer_norm_call(input, normalized_shape, weight, None, eps, centered=False))[0]

@@ -40,9 +40,20 @@ from reference.vjp.convolution import (
 from reference.vjp.correlation import CorrelationGradients, convolve, cross_correlate
 from reference.vjp.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from reference.vjp.linear import LinearGradients, linear
+from reference.vjp.local_response import local_response_norm
 from reference.vjp.losses import CrossEntropyGradients, cross_entropy, log_softmax, softmax
 from reference.vjp.lp_pooling import lp_pool1d, lp_pool2d, lp_pool3d
 from reference.vjp.max_pooling import max_pool1d, max_pool2d, max_pool3d
+from reference.vjp.normalization import (
+    ChannelNormGradients,
+    NormGradients,
+    RmsNormGradients,
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
 from reference.vjp.padding import pad
 from reference.vjp.shapes import flatten, pixel_shuffle, pixel_unshuffle
 from reference.vjp.smooth import gelu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh
@@ -50,11 +61,14 @@ from reference.vjp.unfolding import conv_matrix, fold, unfold
 from reference.vjp.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
+    "ChannelNormGradients",
     "ConvGradients",
     "CorrelationGradients",
     "CrossEntropyGradients",
     "LinearGradients",
+    "NormGradients",
     "PreluGradients",
+    "RmsNormGradients",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
@@ -64,6 +78,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
     "celu",
     "conv1d",
     "conv2d",
@@ -81,11 +96,15 @@ __all__ = [
     "fractional_max_pool2d",
     "fractional_max_pool3d",
     "gelu",
+    "group_norm",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "instance_norm",
+    "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -104,6 +123,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",

@@ -15,7 +15,7 @@ import pytest
 import reference
 from reference import CEIL_RULES, dialects
 from reference.activation import RELU_NAN_RULES
-from reference.normalization import MOMENTUM_WEIGHTS, VARIANCES
+from reference.norm_arguments import MOMENTUM_WEIGHTS, VARIANCES
 from reference.max_pooling import NAN_RULES
 from reference.windows import SAME_SIDES
 
