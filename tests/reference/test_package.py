@@ -1,4 +1,4 @@
-"""The package as a whole: what it imports, what it offers, and the dialects."""
+"""The package as a whole: what it imports, and what it offers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ import ast
 import inspect
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import reference
-from reference import CEIL_RULES, dialects
-from reference.activation import RELU_NAN_RULES
-from reference.norm_arguments import MOMENTUM_WEIGHTS, VARIANCES
-from reference.max_pooling import NAN_RULES
-from reference.windows import SAME_SIDES
 
 SOURCES = sorted(Path(reference.__file__).parent.rglob("*.py"))
 
@@ -68,73 +62,3 @@ def test_every_public_name_exists_and_is_described():
     for name in reference.__all__:
         value = getattr(reference, name)
         assert not callable(value) or inspect.getdoc(value), name
-
-
-ALLOWED = {
-    "convolution": {"cross_correlation", "convolution"},
-    "layout": {"nc*", "n*c", "*"},
-    "kernel_layout": {"oi*", "*io", "*"},
-    "pool_ceil": set(CEIL_RULES),
-    "same_side": set(SAME_SIDES),
-    "running_variance": set(VARIANCES),
-    "momentum_weights": set(MOMENTUM_WEIGHTS),
-    "max_pool_nan": set(NAN_RULES),
-    "relu_nan": set(RELU_NAN_RULES),
-    "index_scope": {"spatial", "tensor"},
-}
-
-
-@pytest.mark.parametrize("dialect", dialects.DIALECTS.values(), ids=lambda dialect: dialect.name)
-def test_dialects_speak_in_words_that_the_references_take(dialect):
-    assert dialects.DIALECTS[dialect.name] is dialect
-    assert dialect.source.startswith("https://")
-    assert {f.name for f in fields(dialect)} == {"name", "source", *ALLOWED}
-    for name, words in ALLOWED.items():
-        assert getattr(dialect, name) in words | {None}
-    assert dialect.convolution is not None
-    with pytest.raises(FrozenInstanceError):
-        dialect.name = "other"
-
-
-def default(function, argument):
-    return inspect.signature(function).parameters[argument].default
-
-
-def test_the_defaults_are_those_of_pytorch():
-    pytorch = dialects.PYTORCH
-    assert default(reference.batch_norm, "running_variance") == pytorch.running_variance
-    assert default(reference.batch_norm, "momentum_weights") == pytorch.momentum_weights
-    assert default(reference.max_pool2d, "nan") == pytorch.max_pool_nan
-    assert default(reference.relu, "nan") == pytorch.relu_nan
-    assert default(reference.same_padding, "side") == pytorch.same_side
-    sizes = [reference.pool_output_size(2, 1, 2, ceil_mode=rule) for rule in (True, pytorch.pool_ceil)]
-    assert sizes[0] == sizes[1]
-
-
-def test_caffe_keeps_a_window_that_pytorch_drops():
-    windows = {
-        name: reference.pool_output_size(2, 1, 2, ceil_mode=dialects.DIALECTS[name].pool_ceil)
-        for name in ("pytorch", "onnx", "caffe")
-    }
-    assert windows == {"pytorch": 1, "onnx": 1, "caffe": 2}
-
-
-def test_onnx_keeps_other_running_statistics_than_pytorch():
-    x, old = [[1.0], [3.0]], ([0.0], [0.0])
-    kept = {}
-    for dialect in (dialects.PYTORCH, dialects.ONNX):
-        result = reference.batch_norm(
-            x,
-            *old,
-            training=True,
-            momentum=0.75,
-            running_variance=dialect.running_variance,
-            momentum_weights=dialect.momentum_weights,
-        )
-        kept[dialect.name] = (*result.running_mean, *result.running_var)
-    assert kept == {"pytorch": (1.5, 1.5), "onnx": (0.5, 0.25)}
-
-
-def test_scipy_speaks_of_convolution_as_signal_processing_does():
-    assert dialects.SCIPY.convolution == "convolution"
-    assert {d.convolution for d in dialects.DIALECTS.values() if d is not dialects.SCIPY} == {"cross_correlation"}
