@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from reference.pooling_windows import Line, Windows, at, picked, pool_windows, p
 from reference.ranks import of_rank
 from reference.windows import Padding, Sizes
 
+FEW = 2**12  # elements of all windows together: looking at so few at once is faster than a loop
 NAN_RULES = ("propagate", "ignore")
 
 
@@ -113,12 +115,45 @@ def largest(x: Array, lines: Sequence[Line], nan: str = "propagate") -> Array:
 def first_largest(x: Array, lines: Sequence[Line], nan: str = "propagate") -> MaxPool:
     """Return the largest element of each window and its flat index: the first one's, or the last NaN's."""
     best = largest(x, lines, nan)
-    indices = (_window_by_window if few_windows(lines) else _tap_by_tap)(x, best, lines)
+    elements = math.prod(x.shape[:2]) * math.prod(line.windows * line.depth for line in lines)
+    if elements <= FEW and all(isinstance(line.starts, range) for line in lines):
+        indices = _at_once(x, best, tuple(lines))
+    else:
+        indices = (_window_by_window if few_windows(lines) else _tap_by_tap)(x, best, lines)
     if nan == "propagate" and np.isnan(best).any():
         position = np.arange(math.prod(x.shape[2:])).reshape(x.shape[2:])
         last = pooled(np.maximum, np.where(np.isnan(x), position, -1), lines, -1)
         indices = np.where(last < 0, indices, last)
     return MaxPool(best, indices)
+
+
+def _at_once(x: Array, best: Array, lines: tuple[Line, ...]) -> Array:
+    """Return the index of the first element of each window that equals its largest, -1 where none does."""
+    members = _members(lines)
+    planes = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+    equal = planes.take(members, 2) == best.reshape(*x.shape[:2], len(members), 1)
+    equal &= members >= 0
+    first = equal.argmax(-1)
+    found = np.where(equal.any(-1), members[np.arange(len(members)), first], -1)
+    return found.reshape(best.shape)
+
+
+@lru_cache(maxsize=64)  # layers are called with the same windows again and again
+def _members(lines: tuple[Line, ...]) -> Array:
+    """Return the flat indices of the elements of each window, (windows, taps), -1 outside the input."""
+    flat, inside = np.zeros((1, 1), np.int64), np.ones((1, 1), bool)
+    for line in lines:
+        at = line.origins()[:, np.newaxis] + np.arange(line.depth) * line.step
+        within = (at >= 0) & (at < line.size)
+        flat = _crossed(np.add, flat * line.size, at)
+        inside = _crossed(np.logical_and, inside, within)
+    return np.where(inside, flat, -1)
+
+
+def _crossed(ufunc: np.ufunc, left: Array, right: Array) -> Array:
+    """Return the ufunc of every row of one with every row of the other, and so of the columns."""
+    both = ufunc(left[:, np.newaxis, :, np.newaxis], right[np.newaxis, :, np.newaxis, :])
+    return np.asarray(both.reshape(len(left) * len(right), left.shape[1] * right.shape[1]))
 
 
 def few_windows(lines: Sequence[Line]) -> bool:

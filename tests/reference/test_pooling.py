@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reference_cases import UNIT_ROUNDOFF, assert_same, assert_within, integers, pool_calls, sizes
 
 import reference
+from reference import max_pooling
 from reference.windows import CEIL_RULES
 
 seeds = st.integers(0, 2**32)
@@ -265,3 +266,17 @@ def test_adaptive_sizes_are_spelled_in_many_ways():
         assert output.shape[2:] in ((4, 6), (1, 1))
     assert reference.adaptive_avg_pool2d(x, (0, 3)).shape == (1, 1, 0, 3)
     assert_within(reference.adaptive_avg_pool2d(x, None), x, 0)
+
+
+@given(pool_calls(special=True), st.sampled_from(["propagate", "ignore"]))
+def test_indices_are_the_same_on_every_way_to_them(call, nan):
+    """All windows at once, tap by tap, window by window: which way is taken depends on the size alone."""
+    pool = getattr(reference, f"max_pool{call.rank}d")
+    expected = pool(**call.arrays, **call.attributes, nan=nan, return_indices=True)
+    for few_windows in (lambda _: False, lambda _: True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(max_pooling, "FEW", 0)
+            patch.setattr(max_pooling, "few_windows", few_windows)
+            actual = pool(**call.arrays, **call.attributes, nan=nan, return_indices=True)
+        assert_same(actual.output, expected.output)
+        assert_same(actual.indices, expected.indices)
