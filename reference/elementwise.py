@@ -11,7 +11,7 @@ import numpy as np
 from reference.arrays import Array, widen
 from reference.constraints import refuse
 
-BLOCK = 8192  # numbers, so that every temporary array stays in the processor's cache and is not mapped anew
+BLOCK = 3 * 2**12  # numbers: every temporary array stays in the cache, and is too small to be mapped anew each time
 
 
 def real(argument: str, value: object) -> Array:
