@@ -28,8 +28,8 @@ from conformance.lines import parse
 from conformance.model import Backend, Case, Operator, Outcome, Verdict
 from conformance.operators import operators as all_operators
 from conformance.registry import collect
-from reference.constraints import ConstraintError
 from reference.arrays import widen
+from reference.constraints import ConstraintError
 from reference.dialects import DIALECTS
 
 EXAMPLES = 100
