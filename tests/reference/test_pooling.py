@@ -229,6 +229,8 @@ def test_windows_beyond_the_input(rule):
     kept = rule in ("ceil_caffe", "ceil_keep")
     assert_same(both.output, np.array([[5.0, -INF] if kept else [5.0]]))
     assert_same(both.indices, np.array([[0, -1] if kept else [0]]))
+    large = reference.max_pool1d(np.ones((1, 5001)), 5000, stride=6000, ceil_mode=rule, return_indices=True)
+    assert_same(large.indices, both.indices)
 
 
 @pytest.mark.parametrize("out", [1, 2])

@@ -21,6 +21,7 @@ BIAS_ROWS = [
 EPS_ROWS = [
     ("eps", "eps", "at least 0 and finite", {"eps": -1e-5}),
     ("eps", "eps", "at least 0 and finite", {"eps": np.nan}),
+    ("eps", "eps", "at least 0 and finite", {"eps": 10**400}),
     ("eps", "eps", "at least 0 and finite", {"eps": "small"}),
 ]
 STATISTICS_ROWS = [
