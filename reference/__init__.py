@@ -2,11 +2,13 @@
 
 Names, argument names and defaults are those of torch.nn.functional. Arrays in: anything that numpy.asarray
 takes, in float16, bfloat16 (ml_dtypes), float32, float64, complex or integers. Arrays out: float64,
-complex128, or int64 where no division happens. A call that the definition does not allow raises
-ConstraintError.
+complex128, or int64 where no division happens. Integers are exact: products and sums modulo 2**64, as int64
+has it; where they meet floats they become floats, which rounds those beyond 2**53. A call that the definition
+does not allow raises ConstraintError.
 
-`reference.textbook` holds the same definitions as literal loops; `reference.dialects` names the conventions
-in which frameworks differ.
+`reference.vjp` has the gradient of every function; inside `with reference.exact():` sums of products are
+correctly rounded. `reference.textbook` holds the core definitions as literal loops; `reference.dialects`
+names the conventions in which frameworks differ.
 """
 
 from reference import dialects, textbook, vjp

@@ -30,7 +30,10 @@ def widen(argument: str, value: object) -> Array:
     float16, float32, float64, bfloat16 (ml_dtypes) become float64; complex64 becomes complex128; integers
     become int64. A float64, complex128 or int64 array is returned as it is: references never write to one.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        refuse("dtype", argument, value, "must hold rows of one length")
     dtype = array.dtype
     if dtype is FLOAT64:  # the common case, and the fast one
         return array
@@ -43,7 +46,7 @@ def widen(argument: str, value: object) -> Array:
 
 
 def widen_together(**arguments: object) -> list[Array]:
-    """Return the arguments widened to one common dtype."""
+    """Return the arguments widened to one common dtype: floats where integers meet floats, which hold 2**53."""
     arrays = [widen(name, value) for name, value in arguments.items()]
     dtype = np.result_type(*arrays)
     return [array.astype(dtype, copy=False) for array in arrays]

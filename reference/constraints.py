@@ -13,6 +13,10 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import NoReturn
 
+import numpy as np
+
+LARGEST = 2**62  # of whole numbers: arithmetic with two of them fits int64
+
 
 class ConstraintError(ValueError):
     """A call that the operator's definition does not allow.
@@ -48,7 +52,16 @@ def whole(label: str, argument: str, value: object, minimum: int) -> int:
         refuse(label, argument, value, "must be a whole number")
     if number < minimum:
         refuse(label, argument, value, f"must be at least {minimum}")
+    if number > LARGEST:
+        refuse(label, argument, value, "must be at most 2**62")
     return number
+
+
+def flag(label: str, argument: str, value: object) -> bool:
+    """Return True or False, or refuse anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        refuse(label, argument, value, "must be True or False")
+    return bool(value)
 
 
 def one_of(label: str, argument: str, value: object, allowed: Sequence[str]) -> str:
@@ -72,11 +85,9 @@ def finite(label: str, argument: str, value: object, minimum: float = -math.inf)
 
 def per_axis(label: str, argument: str, value: object, rank: int, minimum: int) -> tuple[int, ...]:
     """Return one whole number an axis from a number, or from a sequence of 1 or `rank` numbers."""
-    if type(value) is int:  # the common case, and the fast one
-        if value < minimum:
-            refuse(label, argument, value, f"must be at least {minimum}")
+    if type(value) is int and minimum <= value <= LARGEST:  # the common case, and the fast one
         return (value,) * rank
-    if type(value) is not tuple and (not isinstance(value, Sequence) or isinstance(value, str)):
+    if type(value) is not tuple and (not isinstance(value, Sequence) or isinstance(value, (str, bytes))):
         return (whole(label, argument, value, minimum),) * rank
     if len(value) not in (1, rank):
         refuse(label, argument, value, f"must have 1 or {rank} entries, one for each spatial axis")

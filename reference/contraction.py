@@ -34,15 +34,20 @@ def sum_of_products(
     numbers) broadcast against its result. `lanes` are an axis of left and one of right, if there are such, for
     which result[i, j] comes of the i-th part of left and the j-th of right alone: that saves time inside `exact()`.
     """
-    if is_exact() and left.dtype.kind in "fc":
+    whole = left.dtype.kind == "i"
+    if is_exact() and not whole:
         return correctly_rounded(function, left, right, count, plus, divisor, lanes)
-    result = function(left, right)
-    if plus is not None:
-        result = result + plus
+    if whole and divisor is not None:  # the sum may be more than int64 holds, and what follows is a float
+        kind = object if is_exact() else np.float64
+        left, right = left.astype(kind), right.astype(kind)
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = function(left, right)
+        if plus is not None:
+            result = result + plus
     if divisor is None:
         return result
-    if is_exact():  # integers, which float64 may not hold before they are divided
-        nearest = as_nearest(result.astype(object), 0, np.where(np.equal(divisor, 0), 1, divisor))
+    if is_exact():
+        nearest = as_nearest(result, 0, np.where(np.equal(divisor, 0), 1, divisor))
         return np.where(np.equal(divisor, 0), np.nan, nearest)
     with np.errstate(divide="ignore", invalid="ignore"):  # a divisor may be 0: nothing was summed
         return np.asarray(result / divisor)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.arrays import Array, widen_together
-from reference.constraints import refuse
+from reference.constraints import one_of, refuse
 from reference.contraction import sum_of_products
 from reference.im2col import Geometry, correlate
 
@@ -77,8 +77,7 @@ def convolve(input: ArrayLike, kernel: ArrayLike, mode: str = "full") -> Array:
 def checked_pair(input: ArrayLike, kernel: ArrayLike, mode: str) -> list[Array]:
     """Return input and kernel in one dtype, if they fit each other."""
     x, k = widen_together(input=input, kernel=kernel)
-    if mode not in MODES:
-        refuse("mode", "mode", mode, f"must be one of {', '.join(MODES)}")
+    one_of("mode", "mode", mode, MODES)
     if x.ndim != k.ndim or x.ndim == 0:
         refuse("rank", "kernel", k.shape, f"must have as many axes as the input of shape {x.shape}, at least one")
     for name, array in (("input", x), ("kernel", k)):

@@ -37,7 +37,7 @@ def exact() -> Iterator[None]:
     Units: none. It holds for convolution layers, their transposes, `linear`, `fold`, average pooling, adaptive or
     not, and the gradients of these in `reference.vjp`, in this thread or task only; means, variances and outputs of
     normalization layers are correctly rounded too. Complex results are rounded part by part. Integers are exact
-    without it, but for a division.
+    without it, but for a division; where they meet floats they become floats, which rounds those beyond 2**53.
 
     Constraints: none.
 
@@ -155,19 +155,22 @@ def _by_slices(sums: Sums) -> tuple[Array, Array]:
     """Return the sums, and where their rounding is left open."""
     left, right = (_exponent([pair[side] for pair in sums.pairs]) for side in (0, 1))
     cut = [(_scaled(x, -left), _scaled(w, -right)) for x, w in sums.pairs]
-    bias = None if sums.plus is None else _scaled(sums.plus, -left - right)
+    with np.errstate(over="ignore", under="ignore"):  # a bias may be that much larger than the products
+        bias = None if sums.plus is None else _scaled(sums.plus, -left - right)
     kept = all(
         np.array_equal(_scaled(a, left), x) and np.array_equal(_scaled(b, right), w)
         for (a, b), (x, w) in zip(cut, sums.pairs, strict=True)
     ) and (bias is None or sums.plus is None or np.array_equal(_scaled(bias, left + right), sums.plus))
     result, is_open = np.zeros(0), np.zeros(0, bool)
+    if not kept:  # scaling has made a number subnormal, or infinite
+        x, w = cut[0]
+        shape = np.shape(sums.function(np.zeros_like(x), np.zeros_like(w)))
+        return np.zeros(shape), np.ones(shape, bool)
     for order in ORDERS if sums.lanes is None else ORDERS[:1]:
         terms, error = _products(sums._replace(pairs=tuple(cut)), order)
         if bias is not None:
             terms.append(np.broadcast_to(bias, terms[0].shape))
         result, is_open = _settled(terms, error, sums.divisor, left + right)
-        if not kept:  # scaling has made a number subnormal
-            return result, np.ones(result.shape, bool)
         if not is_open.any():
             break
     return result, is_open
@@ -233,7 +236,7 @@ def _settled(terms: list[Array], error: Array | float, divisor: Array | None, ex
             high, low, margin = quotient(high, low, margin, divisors[part])
         with np.errstate(over="ignore", under="ignore"):  # beyond the largest number lies infinity
             rounded[part] = _scaled(high, exponent)
-        exact = (np.abs(rounded[part]) >= SMALLEST_NORMAL) | (high == 0)  # a subnormal would be rounded twice
+        exact = (np.abs(rounded[part]) > SMALLEST_NORMAL) | (high == 0)  # a subnormal would be rounded twice
         undecided[part] = ~(_is_nearest(high, low, margin) & exact)
     return result, is_open
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 from reference.arrays import Array, widen
 from reference.constraints import per_axis, refuse, whole
 from reference.contraction import sum_of_products
-from reference.convolution import conv
+from reference.conv_arguments import conv_call
 from reference.im2col import Geometry, add_columns, cropped, padded_size, windows_of
+from reference.padding import pad
 from reference.ranks import with_batch_axis
-from reference.windows import Padding, Sizes, resolve_padding, window_counts
+from reference.windows import Index, Padding, Sizes, resolve_padding, window_counts
 
 
 def unfold(
@@ -124,7 +125,7 @@ def conv_matrix(
     `kernel-size`, `stride`, `padding`, `dilation`, `groups`, `output-channels`, `kernel-fits`, `padding-mode`,
     `pad-size`: as `conv2d`.
 
-    Accuracy: exact, copies only, but for padding that copies an element more than once: sums of weights.
+    Accuracy: exact, copies only; where padding copies an element, sums of weights, within gamma(n) of float64.
 
     Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 9.1.
 
@@ -133,9 +134,12 @@ def conv_matrix(
            [0, 1, 2, 0],
            [0, 0, 1, 2]])
     """
-    w, basis = basis_of(weight, input_size, groups)
-    images = conv(w.ndim - 2, basis, w, None, stride, padding, dilation, groups, padding_mode)
-    return np.ascontiguousarray(images.reshape(len(basis), -1).T)
+    call = matrix_call(weight, input_size, stride, padding, dilation, groups, padding_mode)
+    matrix = np.zeros(call.shape, call.w.dtype)
+    for group, tap, entries in call.shared():
+        matrix[entries] += call.w[group, :, :, tap]
+    outputs, inputs = math.prod(call.shape[:3]), math.prod(call.shape[3:-1]) * (call.shape[-1] - 1)
+    return matrix[..., 1:].reshape(outputs, inputs)
 
 
 class UnfoldCall(NamedTuple):
@@ -177,15 +181,49 @@ def fold_call(
     return UnfoldCall(x if x.ndim == 3 else x[np.newaxis], x.ndim == 3, at)
 
 
-def basis_of(weight: ArrayLike, input_size: Sizes, groups: int) -> tuple[Array, Array]:
-    """Return the weight, and every input of one 1 and zeros otherwise as a batch."""
+class MatrixCall(NamedTuple):
+    """The checked arguments of `conv_matrix`, and which entries of the matrix are one weight.
+
+    w: (groups, O / groups, C / groups, taps). positions: (taps, windows), of what a tap meets in a channel of the
+    input, counted from 1; 0 is padding. shape: (groups, O / groups, windows, groups, C / groups, 1 + positions).
+    """
+
+    w: Array
+    positions: Array
+    shape: tuple[int, ...]
+
+    def shared(self) -> Iterator[tuple[int, int, Index]]:
+        """Yield a group, a tap, and the index of the entries (windows, O / groups, C / groups) that are its weights."""
+        windows = np.arange(self.positions.shape[1])
+        for group in range(self.shape[0]):
+            for tap, position in enumerate(self.positions):
+                yield group, tap, (group, slice(None), windows, group, slice(None), position)
+
+
+def matrix_call(
+    weight: ArrayLike,
+    input_size: Sizes,
+    stride: Sizes,
+    padding: Padding,
+    dilation: Sizes,
+    groups: int,
+    padding_mode: str,
+) -> MatrixCall:
+    """Check the arguments of `conv_matrix`."""
     w = widen("weight", weight)
     if w.ndim < 3:
         refuse("weight-rank", "weight", w.shape, "must be (O, C / groups, *kernel)")
     size = per_axis("input-size", "input_size", input_size, w.ndim - 2, 1)
     channels = w.shape[1] * whole("groups", "groups", groups, 1)
-    count = channels * math.prod(size)
-    return w, np.eye(count, dtype=w.dtype).reshape(count, channels, *size)
+    nothing = np.broadcast_to(np.zeros((), w.dtype), (1, channels, *size))
+    call = conv_call(w.ndim - 2, nothing, w, None, stride, padding, dilation, groups, padding_mode)
+    index = np.arange(1, math.prod(size) + 1).reshape(1, 1, *size)
+    if call.margin:
+        index = pad(index, [n for pair in reversed(call.margin) for n in pair], padding_mode)
+    positions = windows_of(call.at, index).reshape(math.prod(call.at.kernel), math.prod(call.at.windows))
+    per_group = w.shape[0] // groups
+    shape = (groups, per_group, positions.shape[1], groups, w.shape[1], 1 + math.prod(size))
+    return MatrixCall(w.reshape(groups, per_group, w.shape[1], len(positions)), positions, shape)
 
 
 def _geometry(size: Sequence[int], kernel_size: Sizes, dilation: Sizes, padding: Padding, stride: Sizes) -> Geometry:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from reference.arrays import Array
-from reference.constraints import per_axis, refuse, whole
+from reference.constraints import LARGEST, one_of, per_axis, refuse, whole
 
 Sizes = int | Sequence[int]
 Pair = tuple[int, int]
@@ -58,8 +58,7 @@ def same_padding(input_size: int, kernel_size: int, stride: int = 1, dilation: i
     k = whole("kernel-size", "kernel_size", kernel_size, 1)
     s = whole("stride", "stride", stride, 1)
     d = whole("dilation", "dilation", dilation, 1)
-    if side not in SAME_SIDES:
-        refuse("side", "side", side, f"must be one of {', '.join(SAME_SIDES)}")
+    one_of("side", "side", side, SAME_SIDES)
     total = max((-(-n // s) - 1) * s + kernel_extent(k, d) - n, 0)
     low, high = total // 2, total - total // 2
     return (low, high) if side == "upper" else (high, low)
@@ -74,7 +73,7 @@ def resolve_padding(
 ) -> tuple[Pair, ...]:
     """Return (low, high) for every axis from any spelling of padding that the references take."""
     rank = len(input_size)
-    if type(padding) is int and padding >= 0:  # the common case, and the fast one
+    if type(padding) is int and 0 <= padding <= LARGEST:  # the common case, and the fast one
         return ((padding, padding),) * rank
     if isinstance(padding, str):
         if padding == "valid":
@@ -268,9 +267,9 @@ def ceil_rule(ceil_mode: object) -> str:
     """Return the name of a rounding rule: PyTorch's flag, or the name itself."""
     if isinstance(ceil_mode, (bool, np.bool_)):
         return "ceil_drop" if ceil_mode else "floor"
-    if ceil_mode not in CEIL_RULES:
+    if not isinstance(ceil_mode, str) or ceil_mode not in CEIL_RULES:
         refuse("ceil-mode", "ceil_mode", ceil_mode, f"must be a bool or one of {', '.join(CEIL_RULES)}")
-    return str(ceil_mode)
+    return ceil_mode
 
 
 def window_views(
@@ -280,10 +279,11 @@ def window_views(
     rank = len(kernel)
     lead = array.ndim - rank
     steps = array.strides[lead:]
+    # Where there is one window or one tap only, its distance to the next one may be beyond all bounds.
     strides = (
         array.strides[:lead]
-        + tuple(b * s for b, s in zip(steps, stride, strict=True))
-        + tuple(b * d for b, d in zip(steps, dilation, strict=True))
+        + tuple(b * s if n > 1 else b for b, s, n in zip(steps, stride, output, strict=True))
+        + tuple(b * d if k > 1 else b for b, d, k in zip(steps, dilation, kernel, strict=True))
     )
     return as_strided(array, (*array.shape[:lead], *output, *kernel), strides, writeable=False)
 

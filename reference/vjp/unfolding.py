@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 import reference.unfolding as forward
 from reference.arrays import Array
-from reference.conv_arguments import conv_call
-from reference.vjp.convolution import conv
 from reference.vjp.cotangents import checked
 from reference.windows import Padding, Sizes
 
@@ -107,8 +106,12 @@ def conv_matrix(
     >>> conv_matrix([[1, 10, 100], [1000, 10000, 100000]], [[[0, 0]]], 3)
     array([[[ 10001, 100010]]])
     """
-    w, basis = forward.basis_of(weight, input_size, groups)
-    call = conv_call(w.ndim - 2, basis, w, None, stride, padding, dilation, groups, padding_mode)
-    images = call.output_shape(call.at.windows)
-    g = checked(cotangent, (math.prod(images[1:]), len(basis))).T.reshape(images)
-    return conv(w.ndim - 2, g, basis, w, None, stride, padding, dilation, groups, padding_mode).weight
+    call = forward.matrix_call(weight, input_size, stride, padding, dilation, groups, padding_mode)
+    (*outputs, _, _, _), positions = call.shape, call.shape[-1] - 1
+    g = checked(cotangent, (math.prod(outputs), call.shape[3] * call.shape[4] * positions))
+    g = g.reshape(*call.shape[:-1], positions)
+    padded = np.concatenate([np.zeros((*call.shape[:-1], 1), g.dtype), g], axis=-1)
+    gradient = np.zeros(call.w.shape, np.result_type(g, call.w))
+    for group, tap, entries in call.shared():
+        gradient[group, :, :, tap] = padded[entries].sum(0)
+    return gradient.reshape(np.shape(weight))

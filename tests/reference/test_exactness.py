@@ -208,6 +208,25 @@ def test_overflow_and_numbers_that_are_not_finite():
         assert_same(reference.avg_pool1d(x, 2), np.array([[[np.inf, LARGEST]]]))
 
 
+def test_what_is_subnormal_until_it_is_rounded_is_rounded_once():
+    border = 2.0**-1022
+    with reference.exact():
+        below = reference.avg_pool1d([[border - 2.0**-1073, border, border]], 3).item()
+        small = reference.linear([2.0**-511 * (1 - 2.0**-53), -(2.0**-550)], [2.0**-511, 2.0**-550]).item()
+    assert below == small == border - 2.0**-1074
+
+
+def test_a_bias_may_be_larger_than_all_products():
+    with reference.exact():
+        assert reference.linear([1e-300, 1e-300], [1e-300, 1e-300], 1e308).item() == 1e308
+
+
+def test_sums_of_integers_that_are_divided_do_not_wrap():
+    assert reference.avg_pool1d([[2**62, 2**62]], 2).item() == 2.0**62
+    with reference.exact():
+        assert reference.avg_pool1d([[2**62, 2**62 + 2]], 2).item() == 2.0**62
+
+
 def test_integers_stay_integers():
     with reference.exact():
         assert_same(reference.linear([1, 2], [3, 4]), np.int64(11)[...])

@@ -121,6 +121,22 @@ def test_the_matrix_of_a_convolution(mode, call, seed):
     )
 
 
+def test_the_matrix_of_a_convolution_is_made_of_copies():
+    """A zero of the matrix is no product: a weight that is not finite stays where it is, and so does a cotangent."""
+    infinite, undefined = float("inf"), float("nan")
+    assert_same(reference.conv_matrix([[[infinite, 1.0]]], 3), np.array([[infinite, 1, 0], [0, infinite, 1]]))
+    cotangent = [[1.0, undefined, 1.0], [1.0, 1.0, 1.0]]
+    assert_same(reference.vjp.conv_matrix(cotangent, [[[0.0, 0.0]]], 3), np.array([[[2.0, undefined]]]))
+
+
+@pytest.mark.parametrize("far", [2**31, 2**62])
+def test_the_way_to_a_window_that_is_not_there_may_be_long(far):
+    assert_same(reference.conv1d([[1, 2]], [[[1, 1]]], stride=far), np.array([[3]]))
+    assert_same(reference.conv1d([[1, 2]], [[[1]]], dilation=far), np.array([[1, 2]]))
+    assert_same(reference.unfold([[[1, 2]]], (1, 2), stride=far), np.array([[1], [2]]))
+    assert_same(reference.vjp.conv1d([[1]], [[1, 2]], [[[1, 1]]], stride=far).input, np.array([[1, 1]]))
+
+
 def test_a_convolution_is_unfold_and_a_matrix_product():
     x, w = integers((2, 3, 5, 4), 1), integers((4, 3, 3, 2), 2)
     columns = reference.unfold(x, (3, 2), padding=1)

@@ -14,6 +14,8 @@ ROWS = [
     ("not-empty", "input", "length 0", {"input": zeros(3, 0)}),
     ("not-empty", "kernel", "length 0", {"kernel": zeros(0, 3)}),
     ("mode", "mode", "must be one of full, same, valid", {"mode": "circular"}),
+    ("mode", "mode", "must be one of full, same, valid", {"mode": np.array(["full", "same"])}),
+    ("dtype", "kernel", "rows of one length", {"kernel": [[1], [1, 2]]}),
     ("kernel-fits", "kernel", "no larger or no smaller", {"kernel": zeros(1, 4), "mode": "valid"}),
 ]
 CALLS = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 SAME_PADDING_ROWS = [
     ("kernel-size", "kernel_size", "at least 1", {"kernel_size": 0}),
     ("stride", "stride", "at least 1", {"stride": 0}),
+    ("stride", "stride", "at most 2**62", {"stride": 2**70}),
+    ("kernel-size", "kernel_size", "whole number", {"kernel_size": b"3"}),
     ("dilation", "dilation", "whole number", {"dilation": 1.5}),
 ]
 TRANSPOSED_SIZE_ROWS = [
