@@ -67,8 +67,8 @@ def hardtanh(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0) -> A
 
     Units: those of input; the limits have them too.
 
-    Constraints: `dtype`: real; `min-val`, `max-val`: real numbers, which may be infinite; `limits`: min_val is at
-    most max_val.
+    Constraints: `dtype`: real; `min-val`, `max-val`: real numbers that float64 holds, or infinite; `limits`: min_val
+    is at most max_val.
 
     Accuracy: exact; the sign of a zero is not specified.
 
@@ -120,7 +120,7 @@ def hardswish(input: ArrayLike) -> Array:
 
     Constraints: `dtype`: real.
 
-    Accuracy: within 4 u |output|, u = 2**-53: a sum, two products and 1/6 itself.
+    Accuracy: within 4 u |output|, u = 2**-53, plus 2**-1074: a sum, two products and 1/6 itself.
 
     Source: Howard et al., Searching for MobileNetV3, 2019, section 5.2; PyTorch, torch.nn.functional.hardswish.
 
@@ -163,7 +163,7 @@ def leaky_relu(input: ArrayLike, negative_slope: float = 0.01) -> Array:
 
     Constraints: `dtype`: real; `negative-slope`: finite.
 
-    Accuracy: within u |output|, u = 2**-53: a product.
+    Accuracy: within u |output|, u = 2**-53, plus 2**-1074: a product.
 
     Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013.
 
@@ -189,7 +189,7 @@ def prelu(input: ArrayLike, weight: ArrayLike) -> Array:
 
     Constraints: `dtype`: real; `weight`: one number, or one for each channel.
 
-    Accuracy: within u |output|, u = 2**-53: a product, which makes NaN of 0 and -inf; integers exactly.
+    Accuracy: within u |output|, u = 2**-53, plus 2**-1074: a product, which makes NaN of 0 and -inf; integers exactly.
 
     Source: He et al., Delving deep into rectifiers, 2015, section 2.1; PyTorch, torch.nn.functional.prelu.
 
@@ -198,9 +198,8 @@ def prelu(input: ArrayLike, weight: ArrayLike) -> Array:
     """
     x, w = prelu_arrays(input, weight)
     with np.errstate(invalid="ignore", over="ignore"):
-        result = np.asarray(np.minimum(x, 0))
-        result *= w
-        result += np.maximum(x, 0)
+        result = np.where(x > 0, 1, w)
+        result *= x
     return result
 
 
@@ -224,7 +223,7 @@ def elu(input: ArrayLike, alpha: float = 1.0) -> Array:
 
     Constraints: `dtype`: real; `alpha`: finite.
 
-    Accuracy: within 5 u |output|, u = 2**-53: exp(x) - 1 and a product.
+    Accuracy: within 5 u |output|, u = 2**-53, plus 2**-1074: exp(x) - 1 and a product.
 
     Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear
     units, 2015, section 3.
@@ -253,8 +252,8 @@ def celu(input: ArrayLike, alpha: float = 1.0) -> Array:
 
     Constraints: `dtype`: real; `alpha`: finite, not 0.
 
-    Accuracy: within 6 u |output|, u = 2**-53, for a positive alpha; a negative one, whose exponential grows, adds
-    |x / alpha| u |output|, the rounding of the quotient.
+    Accuracy: within 6 u |output|, u = 2**-53, plus 2**-1074 (1 + |alpha|), for a positive alpha; a negative one,
+    whose exponential grows, adds |x / alpha| u |output|, the rounding of the quotient.
 
     Source: Barron, Continuously differentiable exponential linear units, 2017.
 
@@ -291,7 +290,7 @@ def selu(input: ArrayLike) -> Array:
 
     Constraints: `dtype`: real.
 
-    Accuracy: within 7 u |output|, u = 2**-53: exp(x) - 1, two constants and two products.
+    Accuracy: within 7 u |output|, u = 2**-53, plus 2**-1074: exp(x) - 1, two constants and two products.
 
     Source: Klambauer et al., Self-normalizing neural networks, 2017, equation 2.
 

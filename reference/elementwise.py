@@ -29,9 +29,13 @@ def floats(argument: str, value: object) -> Array:
 
 def limit(label: str, argument: str, value: object) -> float:
     """Return a real number, which may be infinite, or refuse."""
-    if not isinstance(value, Real) or math.isnan(value):
-        refuse(label, argument, value, "must be a real number")
-    return float(value)
+    try:
+        number = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # a whole number that no float64 holds
+        number = math.nan
+    if math.isnan(number):
+        refuse(label, argument, value, "must be a real number that float64 holds")
+    return number
 
 
 def blockwise(function: Callable[..., Array], *arrays: Array) -> Array:

@@ -97,7 +97,8 @@ def local_response_norm(
     `extra`: lower or upper; `scale`: mean or sum.
 
     Accuracy: the base within gamma(size + 4) * (|k| + |alpha| s) of float64, and the power of it within 4 units
-    in the last place; also inside `exact()`. A negative base has no power (NaN), and 0 divides as IEEE 754 says.
+    in the last place, if nothing overflows or underflows; also inside `exact()`. Integers become float64 first, which
+    rounds those beyond 2**53. A negative base has no power (NaN), and 0 divides as IEEE 754 says.
 
     Source: Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks,
     2012, section 3.3; PyTorch, torch.nn.functional.local_response_norm.

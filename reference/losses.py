@@ -112,8 +112,8 @@ def cross_entropy(
     `label-smoothing`: 0 to 1.
 
     Accuracy: within (3 C + 12 + gap) u sum |q| |log_softmax| a position, u = 2**-53, gap from the largest score to
-    the next one; a reduction adds the number of positions to the factor. A class with q = 0 adds nothing, also
-    where its logarithm is -inf; nothing over nothing, as the mean of what is all ignored, is NaN.
+    the next one; a reduction adds the number of positions to the factor; if nothing underflows. A class with q = 0
+    adds nothing, also where its logarithm is -inf; nothing over nothing, as the mean of what is all ignored, is NaN.
 
     Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2.3; Szegedy et al., Rethinking the
     Inception architecture, 2015, section 7; PyTorch, torch.nn.functional.cross_entropy.
@@ -123,11 +123,11 @@ def cross_entropy(
     >>> cross_entropy([[0.0, 0.0], [0.0, -50.0]], [[0.5, 0.5], [0.5, 0.5]]).item() == float(np.log(2) + 25) / 2
     True
     """
-    call = cross_entropy_call(input, target, weight, ignore_index, reduction, label_smoothing)
-    products = weighted(call.q, log_probabilities(call.x, call.along))
-    if reduction == "none":
-        return np.asarray(-products.sum(call.along))
-    with np.errstate(invalid="ignore"):  # nothing over nothing
+    with np.errstate(all="ignore"):  # what overflows is infinite, and nothing over nothing is NaN
+        call = cross_entropy_call(input, target, weight, ignore_index, reduction, label_smoothing)
+        products = weighted(call.q, log_probabilities(call.x, call.along))
+        if reduction == "none":
+            return np.asarray(-products.sum(call.along))
         return np.asarray(np.divide(products.sum(), -call.divisor))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.arrays import Array
-from reference.constraints import finite, one_of, refuse, whole
+from reference.constraints import finite, flag, one_of, refuse, whole
 from reference.elementwise import floats
 
 VARIANCES = ("unbiased", "biased")
@@ -91,12 +91,12 @@ def channel_norm_call(
     one_of("momentum-weights", "momentum_weights", momentum_weights, MOMENTUM_WEIGHTS)
     if (mean is None) != (var is None):
         refuse("running-statistics", "running_var", running_var, "must be given exactly where running_mean is")
+    switch = "training" if pooled else "use_input_stats"
     given = running = None
     values = math.prod(spatial) * (n if pooled else 1)
-    if not own:
+    if not flag(switch.replace("_", "-"), switch, own):
         if mean is None or var is None:
-            flag = "training" if pooled else "use_input_stats"
-            refuse("running-statistics", "running_mean", running_mean, f"must be given where {flag} is False")
+            refuse("running-statistics", "running_mean", running_mean, f"must be given where {switch} is False")
         given = mean, var
     elif values < 2:
         each = "channel" if pooled else "channel of a sample"
@@ -135,7 +135,8 @@ def layer_norm_call(
 ) -> NormCall:
     """Return a call of layer norm (centered) or of root-mean-square norm."""
     x = floats("input", input)
-    if not isinstance(normalized_shape, Sequence) or isinstance(normalized_shape, str) or not normalized_shape:
+    listed = isinstance(normalized_shape, Sequence) and not isinstance(normalized_shape, (str, bytes))
+    if not listed or not normalized_shape:
         refuse("normalized-shape", "normalized_shape", normalized_shape, "must be a sequence of at least one number")
     axes = tuple(whole("normalized-shape", "normalized_shape", n, 0) for n in normalized_shape)
     if x.shape[-len(axes) :] != axes:

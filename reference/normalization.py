@@ -58,14 +58,14 @@ def batch_norm(
     momentum is a share, of the new value (PyTorch) or of the old one (ONNX, Keras).
 
     Constraints: `dtype`: real; `input-rank`: at least 2; `weight`, `bias`, `running-mean`, `running-var`:
-    shape (C,); `running-statistics`: both or neither in training, both otherwise; `values-per-channel`: more
-    than 1 in training; `eps`: at least 0, finite; `momentum`: finite; `running-variance`: unbiased or biased;
-    `momentum-weights`: new or old.
+    shape (C,); `training`: True or False; `running-statistics`: both or neither in training, both otherwise;
+    `values-per-channel`: more than 1 in training; `eps`: at least 0, finite; `momentum`: finite;
+    `running-variance`: unbiased or biased; `momentum-weights`: new or old.
 
     Accuracy: the mean within e = gamma(m) * mean |input| and the variance, in a second pass, within
     gamma(m + 3) * (variance + e^2) + e^2 of float64; then at most 7 roundings a value, if none of them
     overflows or underflows. Inside `exact()` outputs and running statistics are correctly rounded, for all
-    finite numbers. Nothing is written in place.
+    finite numbers. Integers become float64 first, which rounds those beyond 2**53. Nothing is written in place.
 
     Source: Ioffe and Szegedy, Batch normalization, 2015, algorithm 1; PyTorch,
     torch.nn.functional.batch_norm.
@@ -113,8 +113,10 @@ def instance_norm(
 
     Units: as `batch_norm`.
 
-    Constraints: as `batch_norm`, but what is said there of training goes for use_input_stats, and
-    `values-per-channel` is counted in each sample.
+    Constraints: `dtype`: real; `input-rank`: at least 2; `weight`, `bias`, `running-mean`, `running-var`:
+    shape (C,); `use-input-stats`: True or False; `running-statistics`: both or neither with it, both without;
+    `values-per-channel`: more than 1 in each sample with it; `eps`: at least 0, finite; `momentum`: finite;
+    `running-variance`: unbiased or biased; `momentum-weights`: new or old.
 
     Accuracy: as `batch_norm`. Running statistics after an empty batch are NaN, as PyTorch's.
 
@@ -219,7 +221,7 @@ def rms_norm(
     Constraints: `dtype`: real; `normalized-shape`, `weight`: as `layer_norm`; `eps`: None, or at least 0, finite.
 
     Accuracy: relative error gamma(m / 2 + 6) of float64, m being the product of normalized_shape, if nothing
-    overflows or underflows. Correctly rounded inside `exact()`, for all finite numbers.
+    overflows or underflows. Correctly rounded inside `exact()`, for all finite numbers. Integers: as `batch_norm`.
 
     Source: Zhang and Sennrich, Root mean square layer normalization, 2019, equation 4; PyTorch,
     torch.nn.functional.rms_norm.

@@ -26,7 +26,7 @@ def pad(input: ArrayLike, pad: Sequence[int], mode: str = "constant", value: Any
 
     Formula: along an axis of length n, output[i] = input[f(i - low)] with f the identity, and `value` outside
     ("constant"); |j| mirrored again at n - 1 ("reflect"); clipped to 0 .. n - 1 ("replicate"); modulo n
-    ("circular").
+    ("circular"). In every mode f is that of the whole input, also of what the other side crops.
 
     Shapes: input any; pad (low, high) of the last axis, then (low, high) of the one before, and so on; output
     n + low + high along each padded axis.
@@ -38,15 +38,20 @@ def pad(input: ArrayLike, pad: Sequence[int], mode: str = "constant", value: Any
     `pad-size`: padding of less than n (reflect), of at most n (circular), on a non-empty axis (replicate), or none;
     `output-size`: no axis of negative length.
 
-    Accuracy: exact, copies only; the sign of zero is kept.
+    Accuracy: exact, copies only; the sign of zero is kept. Integers padded with a float become float64, which
+    rounds those beyond 2**53.
 
-    Source: PyTorch, torch.nn.functional.pad.
+    Source: PyTorch, torch.nn.functional.pad; but where one side of an axis is cropped and the other is padded in mode
+    "circular", PyTorch 2.13 repeats what cropping leaves, or fails, or returns memory that nobody wrote (its issue
+    176254).
 
     >>> pad([[1, 2, 3]], (2, 1), mode="reflect")
     array([[3, 2, 1, 2, 3, 2]])
     >>> pad([[1, 2, 3]], (-1, 1, 1, 0), value=9)
     array([[9, 9, 9],
            [2, 3, 9]])
+    >>> pad([1, 2, 3], (1, -1), mode="circular")
+    array([3, 1, 2])
     """
     call = pad_call(input, pad, mode, value)
     if call.fill is None:
@@ -99,13 +104,14 @@ def pad_adjoint(y: Array, shape: Sequence[int], pairs: Sequence[Pair], mode: str
     for target, source in _blocks(shape, pairs, mode):
         onto, part = result[(..., *source)], y[target]  # with the dots it is a view also where there is no axis
         repeated = tuple(axis for axis in range(y.ndim) if part.shape[axis] != onto.shape[axis])
-        onto += part.sum(repeated, keepdims=True) if repeated else part
+        with np.errstate(over="ignore", invalid="ignore"):
+            onto += part.sum(repeated, keepdims=True) if repeated else part
     return result
 
 
 def _pairs(pad: Sequence[int], rank: int) -> list[Pair]:
     """Return (low, high) of every axis, first axis first."""
-    if not isinstance(pad, Sequence) or isinstance(pad, str):
+    if not isinstance(pad, Sequence) or isinstance(pad, (str, bytes)):
         refuse("pad", "pad", pad, "must be a sequence of whole numbers")
     numbers = [whole("pad", "pad", n, -(2**62)) for n in pad]
     if len(numbers) % 2 or len(numbers) > 2 * rank:

@@ -72,11 +72,11 @@ def softplus(input: ArrayLike, beta: float = 1.0, threshold: float = 20.0) -> Ar
 
     Units: those of input; those of `beta` are one over them, and `threshold` has none.
 
-    Constraints: `dtype`: real; `beta`: finite, not 0; `threshold`: a real number, which may be infinite: then the
-    formula holds everywhere.
+    Constraints: `dtype`: real; `beta`: finite, not 0; `threshold`: a real number that float64 holds, or
+    infinite: then the formula holds everywhere.
 
-    Accuracy: within (6 + |beta * x|) u |output|, u = 2**-53, plus 2**-1074 / |beta|; the second term is the rounding
-    of beta * x, which a power of two does not need.
+    Accuracy: within (6 + |beta * x|) u |output|, u = 2**-53, plus 2**-1074 (1 + 1 / |beta|); the term with x is the
+    rounding of beta * x, which a power of two does not need.
 
     Source: PyTorch, torch.nn.functional.softplus; Dugas et al., Incorporating second-order functional knowledge for
     better option pricing, 2001.

@@ -113,7 +113,8 @@ def hardsigmoid(cotangent: ArrayLike, input: ArrayLike, kink: str = "outer") -> 
 
     Constraints: as `reference.hardsigmoid`; `kink`: outer, inner or mean; `cotangent`: the shape of the output.
 
-    Accuracy: within 2 u |gradient|, u = 2**-53. PyTorch 2.13 multiplies with 1/6 in float32 in float64 too.
+    Accuracy: within 2 u |gradient|, u = 2**-53, plus 2**-1074. PyTorch 2.13 multiplies with 1/6 in float32 in float64
+    too.
 
     Source: PyTorch, aten/src/ATen/native/cpu/Activation.cpp, hardsigmoid_backward.
 
@@ -136,7 +137,7 @@ def hardswish(cotangent: ArrayLike, input: ArrayLike, kink: str = "outer") -> Ar
 
     Constraints: as `reference.hardswish`; `kink`: outer, inner or mean; `cotangent`: the shape of the output.
 
-    Accuracy: within 4 u |cotangent| (|x| / 3 + 1 / 2), u = 2**-53.
+    Accuracy: within 4 u |cotangent| (|x| / 3 + 1 / 2), u = 2**-53, plus 2**-1074.
 
     Source: PyTorch, aten/src/ATen/native/cpu/Activation.cpp, hardswish_backward.
 
@@ -161,7 +162,7 @@ def leaky_relu(cotangent: ArrayLike, input: ArrayLike, negative_slope: float = 0
 
     Constraints: as `reference.leaky_relu`; `kink`: outer, inner or mean; `cotangent`: the shape of the output.
 
-    Accuracy: within 2 u |gradient|, u = 2**-53.
+    Accuracy: within 2 u |gradient|, u = 2**-53, plus 2**-1074 (1 + |cotangent|).
 
     Source: PyTorch, aten/src/ATen/native/cpu/Activation.cpp, leaky_relu_backward.
 
@@ -194,8 +195,8 @@ def prelu(cotangent: ArrayLike, input: ArrayLike, weight: ArrayLike, kink: str =
 
     Constraints: as `reference.prelu`; `kink`: outer, inner or mean; `cotangent`: the shape of the output.
 
-    Accuracy: of input within 2 u |gradient|, u = 2**-53; of weight within gamma(n) * sum |cotangent * x|, n elements
-    a channel.
+    Accuracy: of input within 2 u |gradient|, u = 2**-53, plus 2**-1074 (1 + |cotangent|); of weight within
+    gamma(n) * sum |cotangent * x| + 2**-1074 n, n elements a channel.
 
     Source: He et al., Delving deep into rectifiers, 2015, section 2.1.
 
@@ -223,7 +224,7 @@ def elu(cotangent: ArrayLike, input: ArrayLike, alpha: float = 1.0, kink: str = 
 
     Constraints: as `reference.elu`; `kink`: outer, inner or mean; `cotangent`: the shape of the output.
 
-    Accuracy: within 5 u |gradient|, u = 2**-53, plus 2**-1074 |alpha * cotangent|.
+    Accuracy: within 5 u |gradient|, u = 2**-53, plus 2**-1074 (1 + (1 + |alpha|) |cotangent|).
 
     Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear
     units, 2015, section 3.
@@ -245,8 +246,8 @@ def celu(cotangent: ArrayLike, input: ArrayLike, alpha: float = 1.0) -> Array:
 
     Constraints: as `reference.celu`; `cotangent`: the shape of the output.
 
-    Accuracy: within (4 + |x / alpha|) u |gradient|, u = 2**-53, plus 2**-1074 |cotangent|; the second term is the
-    rounding of x / alpha.
+    Accuracy: within (4 + |x / alpha|) u |gradient|, u = 2**-53, plus 2**-1074 (1 + |cotangent|); the term with x
+    is the rounding of x / alpha.
 
     Source: Barron, Continuously differentiable exponential linear units, 2017.
 
@@ -270,7 +271,7 @@ def selu(cotangent: ArrayLike, input: ArrayLike, kink: str = "outer") -> Array:
 
     Constraints: as `reference.selu`; `kink`: outer, inner or mean; `cotangent`: the shape of the output.
 
-    Accuracy: within 8 u |gradient|, u = 2**-53, plus 2**-1073 |cotangent|.
+    Accuracy: within 8 u |gradient|, u = 2**-53, plus 2**-1073 (1 + |cotangent|).
 
     Source: Klambauer et al., Self-normalizing neural networks, 2017, equation 2.
 

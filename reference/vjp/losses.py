@@ -26,7 +26,7 @@ def softmax(cotangent: ArrayLike, input: ArrayLike, dim: int = -1) -> Array:
     Constraints: as `reference.softmax`; `cotangent`: the shape of the output.
 
     Accuracy: within (5 n + 12 + 2 (max - min)) u p[c] (|g[c]| + sum |g[k]| p[k]), u = 2**-53, n the length of the
-    axis, max and min the largest and the least number along it.
+    axis, max and min the largest and the least number along it, plus 2**-1072 n (1 + max |g|), if nothing overflows.
 
     Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2.3.
 
@@ -37,7 +37,7 @@ def softmax(cotangent: ArrayLike, input: ArrayLike, dim: int = -1) -> Array:
     along = axis("dim", "dim", dim, x.shape)
     g = np.atleast_1d(checked(cotangent, x.shape))
     p = probabilities(np.atleast_1d(x), along)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         result: Array = p * (g - (g * p).sum(along, keepdims=True))
     return result.reshape(x.shape)
 
@@ -54,7 +54,7 @@ def log_softmax(cotangent: ArrayLike, input: ArrayLike, dim: int = -1) -> Array:
     Constraints: as `reference.log_softmax`; `cotangent`: the shape of the output.
 
     Accuracy: within (3 n + 8 + max - min) u (|g[c]| + p[c] sum |g[k]|), u = 2**-53, n the length of the axis, max
-    and min the largest and the least number along it.
+    and min the largest and the least number along it, plus 2**-1072 n (1 + max |g|), if nothing overflows.
 
     Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2.3.
 
@@ -64,8 +64,9 @@ def log_softmax(cotangent: ArrayLike, input: ArrayLike, dim: int = -1) -> Array:
     x = floats("input", input)
     along = axis("dim", "dim", dim, x.shape)
     g = np.atleast_1d(checked(cotangent, x.shape))
-    with np.errstate(invalid="ignore"):
-        result: Array = g - probabilities(np.atleast_1d(x), along) * g.sum(along, keepdims=True)
+    p = probabilities(np.atleast_1d(x), along)
+    with np.errstate(all="ignore"):
+        result: Array = g - p * g.sum(along, keepdims=True, dtype=np.result_type(g, p))  # integers would wrap
     return result.reshape(x.shape)
 
 
@@ -101,7 +102,8 @@ def cross_entropy(
     Constraints: as `reference.cross_entropy`; `cotangent`: the shape of the output.
 
     Accuracy: within (4 C + 16 + 2 (max - min)) u, u = 2**-53, of the sum of the absolute terms of the formula, max
-    and min those of the scores at a position; what sums over positions adds their number to the factor.
+    and min those of the scores at a position; what sums over positions adds their number to the factor; if nothing
+    underflows.
 
     Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2.2.3.
 
@@ -109,14 +111,14 @@ def cross_entropy(
     CrossEntropyGradients(input=array([[ 0.5, -0.5],
            [-0.5,  0.5]]), target=None, weight=None)
     """
-    call = cross_entropy_call(input, target, weight, ignore_index, reduction, label_smoothing)
-    g = checked(cotangent, call.positions if reduction == "none" else ())
-    if reduction == "none":
-        g = np.expand_dims(g, call.along)
     of_target = of_weight = None
-    if call.chosen is None or call.weights is not None:
-        logarithms = log_probabilities(call.x, call.along)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
+        call = cross_entropy_call(input, target, weight, ignore_index, reduction, label_smoothing)
+        g = checked(cotangent, call.positions if reduction == "none" else ())
+        if reduction == "none":
+            g = np.expand_dims(g, call.along)
+        if call.chosen is None or call.weights is not None:
+            logarithms = log_probabilities(call.x, call.along)
         g = np.divide(g, call.divisor)
         of_input = g * (probabilities(call.x, call.along) * call.q.sum(call.along, keepdims=True) - call.q)
         if call.kept is not None:
@@ -126,8 +128,8 @@ def cross_entropy(
             of_target = -weighted(np.broadcast_to(factors, call.x.shape), logarithms)
         if call.weights is not None:
             others = tuple(i for i in range(call.x.ndim) if i != call.along)
-            of_weight = -(g * weighted(call.shares, logarithms)).sum(others)
-            if reduction == "mean" and call.chosen is not None:
+            of_weight = -weighted(call.shares, g * logarithms).sum(others)
+            if reduction == "mean" and call.chosen is not None and call.chosen.size:
                 loss = -weighted(call.q, logarithms).sum() / call.divisor
                 of_weight -= g * loss * np.bincount(call.chosen, minlength=of_weight.size)
     return CrossEntropyGradients(of_input, of_target, of_weight)

@@ -213,7 +213,7 @@ def _gradients(call: NormCall, cotangent: ArrayLike) -> tuple[Array, Array | Non
     of_input = np.empty(g.shape)
     of_weight, of_bias = (None if part is None else np.zeros(g.shape[1:3]) for part in (call.weight, call.bias))
     with row_by_row(g.size):
-        for where, block in blocks(call):
+        for where, block in blocks(call) if g.size else ():  # of nothing all sums are 0
             weight_share = None if of_weight is None else of_weight[where[1]]
             bias_share = None if of_bias is None else of_bias[where[1]]
             _add_block(block, g[where], of_input[where], weight_share, bias_share)

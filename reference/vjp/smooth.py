@@ -33,7 +33,7 @@ def sigmoid(cotangent: ArrayLike, input: ArrayLike) -> Array:
 
     Constraints: as `reference.sigmoid`; `cotangent`: the shape of the output.
 
-    Accuracy: within 8 u |gradient|, u = 2**-53, plus 2**-1074 |cotangent|.
+    Accuracy: within 8 u |gradient|, u = 2**-53, plus 2**-1074 (1 + |cotangent|).
 
     Source: the derivative of the formula in `reference.sigmoid`.
 
@@ -54,7 +54,7 @@ def tanh(cotangent: ArrayLike, input: ArrayLike) -> Array:
 
     Constraints: as `reference.tanh`; `cotangent`: the shape of the output.
 
-    Accuracy: within 8 u |gradient|, u = 2**-53, plus 2**-1072 |cotangent|.
+    Accuracy: within 8 u |gradient|, u = 2**-53, plus 2**-1072 (1 + |cotangent|).
 
     Source: the derivative of the formula in `reference.tanh`.
 
@@ -75,8 +75,8 @@ def softplus(cotangent: ArrayLike, input: ArrayLike, beta: float = 1.0, threshol
 
     Constraints: as `reference.softplus`; `cotangent`: the shape of the output.
 
-    Accuracy: within (7 + |beta * x|) u |gradient|, u = 2**-53, plus 2**-1074 |cotangent|; the second term is the
-    rounding of beta * x, which a power of two does not need.
+    Accuracy: within (7 + |beta * x|) u |gradient|, u = 2**-53, plus 2**-1074 (1 + |cotangent|); the term with x
+    is the rounding of beta * x, which a power of two does not need.
 
     Source: the derivative of the formula in `reference.softplus`.
 
@@ -103,7 +103,7 @@ def logsigmoid(cotangent: ArrayLike, input: ArrayLike) -> Array:
 
     Constraints: as `reference.logsigmoid`; `cotangent`: the shape of the output.
 
-    Accuracy: within 7 u |gradient|, u = 2**-53, plus 2**-1074 |cotangent|.
+    Accuracy: within 7 u |gradient|, u = 2**-53, plus 2**-1074 (1 + |cotangent|).
 
     Source: the derivative of the formula in `reference.logsigmoid`.
 
@@ -124,7 +124,7 @@ def softsign(cotangent: ArrayLike, input: ArrayLike) -> Array:
 
     Constraints: as `reference.softsign`; `cotangent`: the shape of the output.
 
-    Accuracy: within 6 u |gradient|, u = 2**-53, plus 2**-1074 |cotangent|.
+    Accuracy: within 6 u |gradient|, u = 2**-53, plus 2**-1074 (1 + |cotangent|).
 
     Source: the derivative of the formula in `reference.softsign`.
 
@@ -145,7 +145,7 @@ def silu(cotangent: ArrayLike, input: ArrayLike) -> Array:
 
     Constraints: as `reference.silu`; `cotangent`: the shape of the output.
 
-    Accuracy: within 10 u |cotangent| (s + |x| * s * (1 - s)), u = 2**-53, plus 2**-1064 |cotangent|.
+    Accuracy: within 10 u |cotangent| (s + |x| * s * (1 - s)), u = 2**-53, plus 2**-1064 (1 + |cotangent|).
 
     Source: the derivative of the formula in `reference.silu`.
 
@@ -167,7 +167,7 @@ def mish(cotangent: ArrayLike, input: ArrayLike) -> Array:
 
     Constraints: as `reference.mish`; `cotangent`: the shape of the output.
 
-    Accuracy: within 16 u |cotangent| (w + |x| * (1 - w**2) * s), u = 2**-53, plus 2**-1064 |cotangent|.
+    Accuracy: within 16 u |cotangent| (w + |x| * (1 - w**2) * s), u = 2**-53, plus 2**-1064 (1 + |cotangent|).
 
     Source: the derivative of the formula in `reference.mish`.
 
@@ -197,8 +197,9 @@ def gelu(cotangent: ArrayLike, input: ArrayLike, approximate: str = "none") -> A
 
     Constraints: as `reference.gelu`; `cotangent`: the shape of the output.
 
-    Accuracy: within 9 u |cotangent| (cdf + |x| density), u = 2**-53, plus 2**-1064 |cotangent|; with
-    approximate="tanh" within (16 + 5 |s|) u |cotangent| (l + |x| * l * (1 - l) * ds/dx), plus 2**-1050 |cotangent|.
+    Accuracy: within 9 u |cotangent| (cdf + |x| density), u = 2**-53, plus 2**-1064 (1 + |cotangent|); with
+    approximate="tanh" within (16 + 5 |s|) u |cotangent| (l + |x| * l * (1 - l) * ds/dx), plus
+    2**-1050 (1 + |cotangent|).
 
     Source: the derivative of the formula in `reference.gelu`.
 

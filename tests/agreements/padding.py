@@ -23,7 +23,8 @@ def draw_pad(rng: np.random.Generator) -> Call:
         low = int(rng.integers(-n if mode == "constant" else 1 - n, most + 1))
         high = int(rng.integers(max(-n, -n - low + (mode != "constant")), most + 1))
         if mode == "circular" and low * high < 0:
-            high = -high if -high <= most else 0  # where one side is cropped torch 2.13 reads memory that nobody wrote
+            # Torch 2.13 repeats what cropping leaves, or fails, or reads memory that nobody wrote.
+            high = -high if -high <= most else 0
         pad += [low, high] if n + low + high > 0 or mode == "constant" else [0, 0]
     attributes: dict[str, Any] = {"pad": tuple(pad)}
     if mode != "constant" or rng.random() < 0.5:

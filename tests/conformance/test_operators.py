@@ -88,6 +88,7 @@ UNASKED = {
     "running-variance": "likewise",
     "momentum-weights": "likewise",
     "ceil-mode": "a backend's flag; the names of the other rules are the references' own",
+    "training": "a flag; what else a backend takes for one is its own affair",
     "momentum": "only a momentum that is not finite breaks it, which frameworks document nothing about",
 }
 

@@ -8,7 +8,7 @@ from reference_cases import UNIT_ROUNDOFF, assert_same
 from reference_curves import CURVES, DIGITS, UNDERFLOW, cdf, density, mpf, mpmath, points
 
 import reference
-from reference import normal
+from reference import normal, vjp
 from reference.elementwise import BLOCK
 
 INFINITE = np.array([-np.inf, np.inf])
@@ -18,11 +18,11 @@ def call(name, x):
     return getattr(reference, name.split()[0])(x, **CURVES[name].attributes)
 
 
-def assert_within_units(actual, x, definition, units):
+def assert_within_units(actual, x, definition, units, absolute=UNDERFLOW):
     with mpmath.workdps(DIGITS):
         for number, value in zip(map(mpf, x.tolist()), actual.tolist(), strict=True):
             expected = definition(number)
-            bound = units(number) * mpf(UNIT_ROUNDOFF) * abs(expected) + UNDERFLOW
+            bound = units(number) * mpf(UNIT_ROUNDOFF) * abs(expected) + absolute
             assert abs(value - expected) <= bound, f"{value!r} at {number!r}"
 
 
@@ -32,6 +32,22 @@ def test_outputs_are_as_accurate_as_promised(name):
     x = points(1e4, curve)  # beyond it there are only limits
     x = x[x > -2000] if name == "celu that grows" else x
     assert_within_units(call(name, x), x, curve.definition, curve.units)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_what_underflows_is_as_accurate_as_promised(name):
+    """A rounding there is one of a part of 2**-1074, not of the number; `silu` and its like multiply with exp(x)."""
+    curve, x = CURVES[name], np.concatenate([np.arange(-64.0, 65) * 2.0**-1074, np.linspace(-746, -700, 60)])
+    given = curve.attributes.get("alpha", 0) if name.startswith("celu") else 1 / curve.attributes.get("beta", np.inf)
+    exact = name in ("tanh", "softsign", "hardsigmoid", "relu", "relu6", "hardtanh")
+    short = name.startswith(("silu", "mish", "gelu"))
+    absolute = mpf(0 if exact else 2.0**-1064 if short else 2.0**-1074) * (1 + abs(mpf(given)))
+    assert_within_units(call(name, x), x, curve.definition, curve.units, absolute)
+
+
+def test_a_subnormal_number_is_rounded():
+    assert reference.celu([-5e-324], 5.0).tolist() == [0.0]  # a fifth of it is 0
+    assert reference.hardswish([1.5e-323]).tolist() == [1e-323]
 
 
 @pytest.mark.parametrize(("function", "definition", "units"), [(normal.cdf, cdf, 6), (normal.density, density, 5)])
@@ -88,6 +104,12 @@ def test_prelu_tells_channels_apart():
     assert_same(reference.prelu(x, [10, 100]), np.array([[[-10, 2], [-300, -400]], [[5, -60], [0, 7]]]))
     assert_same(reference.prelu(x, [10]), np.where(x > 0, x, 10 * x))
     assert_same(reference.prelu(x[0, 0], 10), np.array([-10, 2]))
+
+
+def test_a_weight_of_prelu_does_not_reach_what_is_positive():
+    assert_same(reference.prelu([[5.0, 5.0]], [np.inf, np.nan]), np.array([[5.0, 5.0]]))
+    assert_same(reference.prelu([[-5.0, -5.0]], [np.inf, np.nan]), np.array([[-np.inf, np.nan]]))
+    assert_same(vjp.prelu([[1.0, 1.0]], [[5.0, 5.0]], [np.inf, np.nan]).input, np.array([[1.0, 1.0]]))
 
 
 def test_long_arrays_are_worked_on_in_blocks():

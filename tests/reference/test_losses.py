@@ -194,6 +194,24 @@ def test_what_is_ignored_has_no_gradient():
     assert_same(reference.cross_entropy(x, [-100, -100]), np.array(np.nan))
     assert_same(vjp.cross_entropy(2.0, x, [-100, -100]).input, np.zeros((2, 2)))
     assert_same(reference.cross_entropy(np.zeros((0, 2)), np.zeros((0, 2))), np.array(np.nan))
+    for scores, target in (([[1.0, 2.0]], [-100]), (np.zeros((0, 2)), np.zeros(0, int)), (np.zeros((0, 2)),) * 2):
+        assert_same(vjp.cross_entropy(1.0, scores, target, [1.0, 1.0]).weight, np.zeros(2))
+
+
+def test_nothing_warns_of_what_overflows():
+    x, huge = [[0.0, 800.0]], [1e308, 1.0]
+    assert reference.cross_entropy(x, [0], huge).item() == np.inf
+    assert reference.cross_entropy(x * 2, [0, 0], huge, reduction="sum").item() == np.inf
+    assert_same(reference.cross_entropy(x * 2, [0, 0], [1e308, 1e308]), np.array(np.nan))
+    gradients = vjp.cross_entropy(1e308, x * 2, [0, 0], huge, reduction="sum")
+    assert_same(gradients.input, np.array([[-np.inf, np.inf]] * 2))
+    assert_same(gradients.weight, np.array([np.inf, 0.0]))
+    assert vjp.softmax([1.7e308, -1.7e308], [0.0, 9.0])[0] == np.inf
+    assert_same(vjp.log_softmax([1e308, 1e308], [0.0, 0.0]), np.array([-np.inf, -np.inf]))
+
+
+def test_whole_cotangents_do_not_wrap():
+    assert vjp.log_softmax([2**62, 2**62], [0.0, -np.inf]).tolist() == [-(2.0**62), 2.0**62]
 
 
 def test_an_impossible_class_counts_only_where_it_is_asked_for():

@@ -112,6 +112,11 @@ def test_nothing_warns_of_what_overflows():
     assert_same(reference.local_response_norm([[[1e200]]], 1), np.zeros((1, 1, 1)))
 
 
+def test_integers_become_floats_first():
+    x = [2**53 + 1, 2**53 + 3]
+    assert_same(reference.layer_norm(x, (2,)), reference.layer_norm(np.array(x, float), (2,)))
+
+
 def test_local_response_norm_of_an_even_size():
     """Of three channels with squares 1, 4, 16 and two in a window: one before, or one after the middle."""
     x = [[[1.0], [2.0], [4.0]]]

@@ -29,6 +29,22 @@ def test_gradients_are_difference_quotients(name):
             assert abs(value - expected) <= bound, f"{value!r} at {number!r}"
 
 
+TINY = 5 * 2.0**-1074
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_the_gradient_of_a_tiny_cotangent_is_rounded(name):
+    curve = CURVES[name]
+    x = points(10, curve)
+    actual = getattr(vjp, name.split()[0])(np.full(x.shape, TINY), x, **curve.attributes)
+    shift = {"tanh": 2, "selu": 1}.get(name, 10 if name.startswith(("silu", "mish", "gelu")) else 0)
+    absolute = mpf(2) ** (-1074 + (24 if name == "gelu by tanh" else shift))
+    with mpmath.workdps(DIGITS):
+        for number, value in zip(map(mpf, x.tolist()), actual.tolist(), strict=True):
+            expected = TINY * curve.derivative(number)
+            assert abs(value - expected) <= absolute * (1 + mpf(10) ** -40), f"{value!r} at {number!r}"
+
+
 SCALE, ALPHA = reference.activation.SELU_SCALE, reference.activation.SELU_ALPHA
 KINKS = [
     ("relu", {}, 0, 0, 1),

@@ -89,6 +89,7 @@ def test_pad(mode, data, dtype, seed):
         ("reflect", (2, 2), [1000100, 101010, 10001]),
         ("circular", (3, 2), [1001001, 10010010, 100100]),
         ("circular", (3, -2), [1001, 10, 100]),
+        ("circular", (1, -1), [10, 100, 1]),
         ("reflect", (2, -3), [0, 10, 1]),
     ],
 )
@@ -100,6 +101,16 @@ def test_copies_are_added_back(mode, pad, expected):
 def test_every_combination_of_edges_is_added_back():
     assert_same(vjp.pad(np.ones((5, 7), int), np.zeros((1, 1), int), (4, 2, 1, 3), "replicate"), np.array([[35]]))
     assert_same(vjp.pad(np.ones((4, 4), int), np.zeros((2, 2), int), (1, 1, 1, 1), "reflect"), np.full((2, 2), 4))
+
+
+def test_nothing_warns_where_copies_overflow():
+    assert_same(vjp.pad([1e308] * 4, [0.0, 0.0], (2, 0), "replicate"), np.array([np.inf, 1e308]))
+    assert_same(vjp.pad([np.inf, -np.inf, 0.0], [0.0, 0.0], (1, 0), "replicate"), np.array([np.nan, 0.0]))
+
+
+def test_integers_that_are_padded_with_a_float_become_floats():
+    assert reference.pad([2**53 + 1], (1, 0), mode="replicate").tolist() == [2**53 + 1] * 2
+    assert reference.pad([2**53 + 1], (1, 0), value=0.0).tolist() == [0.0, 2.0**53]
 
 
 @given(st.data(), DTYPES, SEEDS)

@@ -28,6 +28,7 @@ CALLS = {
             ("min-val", "min_val", "a real number", {"min_val": np.nan}),
             ("min-val", "min_val", "a real number", {"min_val": None}),
             ("max-val", "max_val", "a real number", {"max_val": "1"}),
+            ("max-val", "max_val", "that float64 holds", {"max_val": 10**400}),
             ("limits", "min_val", "at most max_val=-2", {"max_val": -2}),
         ],
     ),

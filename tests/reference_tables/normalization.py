@@ -44,12 +44,15 @@ BATCH_NORM_ROWS = [
     *STATISTICS_ROWS,
     ("values-per-channel", "input", "not 0", {"input": zeros(0, 3)}),
     ("running-statistics", "running_mean", "where training is False", {"training": False}),
+    ("training", "training", "True or False", {"training": "False"}),
+    ("training", "training", "True or False", {"training": 1}),
 ]
 INSTANCE_NORM_ROWS = [
     *STATISTICS_ROWS,
     ("values-per-channel", "input", "more than 1 value per channel of a sample", {"input": zeros(2, 3, 1)}),
     ("values-per-channel", "input", "not 0", {"input": zeros(2, 3, 0)}),
     ("running-statistics", "running_mean", "where use_input_stats is False", {"use_input_stats": False}),
+    ("use-input-stats", "use_input_stats", "True or False", {"use_input_stats": None}),
 ]
 GROUP_NORM_ROWS = [
     *AFFINE_ROWS,
@@ -67,6 +70,7 @@ SHAPE_ROWS = [
     *EPS_ROWS,
     ("normalized-shape", "normalized_shape", "a sequence", {"normalized_shape": 3}),
     ("normalized-shape", "normalized_shape", "a sequence", {"normalized_shape": "3"}),
+    ("normalized-shape", "normalized_shape", "a sequence", {"normalized_shape": b"\x03"}),
     ("normalized-shape", "normalized_shape", "at least one number", {"normalized_shape": ()}),
     ("normalized-shape", "normalized_shape", "whole number", {"normalized_shape": (3.0,)}),
     ("normalized-shape", "normalized_shape", "at least 0", {"normalized_shape": (-1,)}),
@@ -79,6 +83,7 @@ LOCAL_ROWS = [
     ("input-rank", "input", "at least one spatial axis", {"input": zeros(2, 3)}),
     ("size", "size", "at least 1", {"size": 0}),
     ("size", "size", "whole number", {"size": 1.5}),
+    ("size", "size", "at most 2**62", {"size": 10**400}),
     ("alpha", "alpha", "finite", {"alpha": np.nan}),
     ("beta", "beta", "finite", {"beta": None}),
     ("k", "k", "finite", {"k": -np.inf}),
@@ -139,4 +144,18 @@ EMPTY = [
     (reference.rms_norm, (np.zeros((0, 4)), (4,)), (0, 4)),
     (reference.local_response_norm, (np.zeros((0, 4, 3)), 2), (0, 4, 3)),
     (reference.local_response_norm, (np.zeros((2, 0, 3)), 2), (2, 0, 3)),
+    (lambda *a: reference.vjp.layer_norm(*a).input, (np.zeros((2, 0)), np.zeros((2, 0)), (0,)), (2, 0)),
+    (lambda *a: reference.vjp.rms_norm(*a).input, (np.zeros((2, 0)), np.zeros((2, 0)), (0,)), (2, 0)),
+    (lambda *a: reference.vjp.group_norm(*a).input, (np.zeros((2, 4, 0)), np.zeros((2, 4, 0)), 2), (2, 4, 0)),
+    (
+        lambda x, *kept: reference.vjp.batch_norm(x, x, *kept).input,
+        (np.zeros((2, 3, 0)), np.zeros(3), np.ones(3)),
+        (2, 3, 0),
+    ),
+    (lambda x, *kept: reference.vjp.batch_norm(x, x, *kept).input, (np.zeros((0, 2)), np.zeros(2), np.ones(2)), (0, 2)),
+    (
+        lambda x, *kept: reference.vjp.instance_norm(x, x, *kept, use_input_stats=False).input,
+        (np.zeros((2, 3, 0)), np.zeros(3), np.ones(3)),
+        (2, 3, 0),
+    ),
 ]

@@ -15,6 +15,7 @@ CALLS = {
             ("dtype", "value", "must hold", {"value": "1"}),
             ("pad", "pad", "sequence", {"pad": 1}),
             ("pad", "pad", "sequence", {"pad": "12"}),
+            ("pad", "pad", "sequence", {"pad": b"\1\1"}),
             ("pad", "pad", "whole number", {"pad": (1.0, 1)}),
             ("pad", "pad", "even number", {"pad": (1,)}),
             ("pad", "pad", "at most two for each of 2 axes", {"pad": (1,) * 6}),

@@ -17,6 +17,7 @@ CALLS = {
             ("beta", "beta", "finite", {"beta": np.inf}),
             ("beta", "beta", "must not be 0", {"beta": 0.0}),
             ("threshold", "threshold", "a real number", {"threshold": np.nan}),
+            ("threshold", "threshold", "that float64 holds", {"threshold": -(10**400)}),
         ],
     ),
     "gelu": (
