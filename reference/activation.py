@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from reference.arrays import Array, widen_together
 from reference.constraints import finite, one_of, refuse
-from reference.elementwise import blockwise, floats, limit, real
+from reference.elementwise import at_once, blockwise, floats, limit, real
 
 RELU_NAN_RULES = ("propagate", "zero")
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -106,7 +106,7 @@ def hardsigmoid(input: ArrayLike) -> Array:
     >>> hardsigmoid([-4.0, 0.0, 1.5, 3.0])
     array([0.  , 0.5 , 0.75, 1.  ])
     """
-    return blockwise(sixths, floats("input", input))
+    return at_once(sixths, floats("input", input))
 
 
 def hardswish(input: ArrayLike) -> Array:
@@ -134,7 +134,7 @@ def hardswish(input: ArrayLike) -> Array:
         share *= np.maximum(x, -3)
         return share
 
-    return blockwise(curve, floats("input", input))
+    return at_once(curve, floats("input", input))
 
 
 def sixths(x: Array) -> Array:

@@ -50,3 +50,9 @@ def blockwise(function: Callable[..., Array], *arrays: Array) -> Array:
             part = slice(start, start + BLOCK)
             result[part] = function(*[array[part] for array in flat])
     return result.reshape(shape)
+
+
+def at_once(function: Callable[[Array], Array], array: Array) -> Array:
+    """Return function(array) of an elementwise function on flat arrays that makes one array and works in place."""
+    with np.errstate(all="ignore"):
+        return function(array.reshape(-1)).reshape(array.shape)

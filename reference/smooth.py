@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from reference.arrays import Array
 from reference.constraints import finite, one_of, refuse
-from reference.elementwise import blockwise, floats, limit
+from reference.elementwise import at_once, blockwise, floats, limit
 from reference.normal import cdf
 
 GELU_FORMS = ("none", "tanh")
@@ -39,7 +39,7 @@ def sigmoid(input: ArrayLike) -> Array:
     >>> sigmoid([-np.inf, -1000.0, 0.0, 1000.0])
     array([0. , 0. , 0.5, 1. ])
     """
-    return blockwise(logistic, floats("input", input))
+    return at_once(logistic, floats("input", input))
 
 
 def tanh(input: ArrayLike) -> Array:
@@ -172,7 +172,7 @@ def silu(input: ArrayLike) -> Array:
         below = _one_and_exp(x)
         return np.divide(x, below, out=below)
 
-    return blockwise(curve, floats("input", input))
+    return at_once(curve, floats("input", input))
 
 
 def mish(input: ArrayLike) -> Array:
