@@ -30,7 +30,7 @@ def adaptive_avg_pool(rank: int, input: ArrayLike, output_size: OptionalSizes) -
     Constraints: `dtype`: numeric; `input-rank`: spatial axes and 1 or 2 more; `spatial-size`: no spatial axis of
     length 0; `output-size`: at least 0 or None, 1 or rank entries.
 
-    Accuracy: within gamma(n + 1) * mean |input| of float64, n elements each; correctly rounded inside `exact()`.
+    Accuracy: as `avg_pool2d`, the divisor being n.
 
     Source: PyTorch, torch.nn.functional.adaptive_avg_pool2d; ATen/native/AdaptivePooling.h.
 
@@ -61,7 +61,8 @@ def adaptive_max_pool(
     Units: those of input. `nan` as in `max_pool2d`.
 
     Constraints: `dtype`: real; `input-rank`: spatial axes and 1 or 2 more; `spatial-size`: no spatial axis of
-    length 0; `output-size`: at least 0 or None, 1 or rank entries; `nan`: one of the two rules.
+    length 0; `output-size`: at least 0 or None, 1 or rank entries; `return-indices`: True or False; `nan`: one of
+    the two rules.
 
     Accuracy: exact, every output is one of its inputs; of 0 and -0 either.
 
@@ -85,7 +86,7 @@ def regions(rank: int, input: ArrayLike, output_size: OptionalSizes) -> Windows:
     """Check the arguments of an adaptive pooling."""
     x, batched = with_batch_axis(rank, widen("input", input))
     entries = list(output_size) if isinstance(output_size, Sequence) else [output_size]
-    if len(entries) not in (1, rank) or isinstance(output_size, str):
+    if len(entries) not in (1, rank) or isinstance(output_size, (str, bytes)):
         refuse("output-size", "output_size", output_size, f"must have 1 or {rank} entries, one for each spatial axis")
     if len(entries) != rank:
         entries *= rank

@@ -41,7 +41,8 @@ def fractional_max_pool(
     Constraints: `dtype`: real; `input-rank`: spatial axes and 1 or 2 more; `spatial-size`: no spatial axis of length
     0; `kernel-size`: at least 1, 1 or rank entries; `output-size`: at least 1, 1 or rank entries, and given exactly if
     no ratio is; `output-ratio`: between 0 and 1, 1 or rank entries; `kernel-fits`: kernel and output together exceed
-    no axis by more than 1; `random-samples`: given, of that shape, at least 0 and less than 1.
+    no axis by more than 1; `return-indices`: True or False; `random-samples`: given, of that shape, at
+    least 0 and less than 1.
 
     Accuracy: exact, every output is one of its inputs; of 0 and -0 either. Windows are placed in float64.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike
 from reference.arrays import Array
 from reference.avg_pooling import outer
 from reference.constraints import one_of, refuse
+from reference.elementwise import limit
 from reference.max_pooling import refuse_complex
 from reference.pooling_windows import Windows, pool_windows, pooled
 from reference.ranks import of_rank
@@ -45,7 +45,8 @@ def lp_pool(
     Units: those of input. `stride` None is the kernel size.
 
     Constraints: `dtype`: real; `input-rank`, `spatial-size`, `kernel-size`, `stride`, `kernel-fits`, `ceil-mode`:
-    as `max_pool2d`; `norm-type`: a real number, neither 0 nor NaN; `sign-rule`, `overhang`: one of the two rules.
+    as `max_pool2d`; `norm-type`: a real number that float64 holds, other than 0, or infinite; `sign-rule`, `overhang`:
+    one of the two rules.
 
     Accuracy: within ((n + 4) / |p| * sum |input|**p / |sum input**p| + |ln |output|| + 2) |output| unit roundoffs of
     float64, to first order, n taps each, where no power overflows or underflows; p = inf, -inf exactly.
@@ -96,7 +97,7 @@ class Norm(NamedTuple):
         lines = self.windows.lines
         if not self.rescale:
             return 1.0
-        return np.divide(math.prod(line.depth for line in lines), outer([line.lengths() for line in lines]))
+        return np.divide(float(math.prod(line.depth for line in lines)), outer([line.lengths() for line in lines]))
 
     def total(self, scale: Any) -> Array:
         """Return the scaled sum of powers of each window."""
@@ -117,8 +118,9 @@ def norm_windows(
     """Check the arguments of a power-average pooling."""
     w = pool_windows(rank, input, kernel_size, stride, ceil_mode=ceil_mode)
     refuse_complex(w.x)
-    if not isinstance(norm_type, Real) or norm_type == 0 or norm_type != norm_type:
-        refuse("norm-type", "norm_type", norm_type, "must be a real number, neither 0 nor NaN")
+    p = limit("norm-type", "norm_type", norm_type)
+    if p == 0:
+        refuse("norm-type", "norm_type", norm_type, "must not be 0")
     absolute = one_of("sign-rule", "sign_rule", sign_rule, SIGN_RULES) == "absolute"
     rescale = one_of("overhang", "overhang", overhang, OVERHANG_RULES) == "rescale"
-    return Norm(w, w.x.astype(np.float64, copy=False), float(norm_type), absolute, rescale)
+    return Norm(w, w.x.astype(np.float64, copy=False), p, absolute, rescale)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.arrays import Array
-from reference.constraints import one_of, refuse
+from reference.constraints import flag, one_of, refuse
 from reference.pooling_windows import Line, Windows, at, picked, pool_windows, pooled
 from reference.ranks import of_rank
 from reference.windows import Padding, Sizes
@@ -57,8 +57,8 @@ def max_pool(
     Constraints: `dtype`: real; `input-rank`: spatial axes and 1 or 2 more; `spatial-size`: no spatial axis of
     length 0; `kernel-size`, `stride`, `dilation`: at least 1, 1 or rank entries; `padding`: at least 0, 1 or
     rank entries or pairs; `pool-padding`: at most half of the extent; `kernel-fits`: there is a window;
-    without a ceil rule the extent is at most the padded input; `ceil-mode`: a bool or a rule of
-    `pool_output_size`; `nan`: one of the two rules.
+    without a ceil rule the extent is at most the padded input, and never more than 2**62; `ceil-mode`: a bool or
+    a rule of `pool_output_size`; `return-indices`: True or False; `nan`: one of the two rules.
 
     Accuracy: exact, every output is one of its inputs; of 0 and -0 either.
 
@@ -94,7 +94,7 @@ def refuse_complex(x: Array) -> None:
 
 def maxima(w: Windows, return_indices: bool, nan: str = "propagate") -> Array | MaxPool:
     """Return the maxima of the windows, with their indices if those are asked for."""
-    if not return_indices:
+    if not flag("return-indices", "return_indices", return_indices):
         return w.finished(largest(w.x, w.lines, nan))
     output, indices = first_largest(w.x, w.lines, nan)
     return MaxPool(w.finished(output), w.finished(indices))
@@ -115,7 +115,7 @@ def largest(x: Array, lines: Sequence[Line], nan: str = "propagate") -> Array:
 def first_largest(x: Array, lines: Sequence[Line], nan: str = "propagate") -> MaxPool:
     """Return the largest element of each window and its flat index: the first one's, or the last NaN's."""
     best = largest(x, lines, nan)
-    elements = math.prod(x.shape[:2]) * math.prod(line.windows * line.depth for line in lines)
+    elements = max(math.prod(x.shape[:2]), 1) * math.prod(line.windows * line.depth for line in lines)
     if elements <= FEW and all(isinstance(line.starts, range) for line in lines):
         indices = _at_once(x, best, tuple(lines))
     else:
@@ -205,7 +205,7 @@ def _flat_indices(number: Array, lines: Sequence[Line], shape: tuple[int, ...], 
     for line in lines:
         starts = line.origins()
         if line.planewise:
-            starts = starts.reshape(*starts.shape[:2], *(1,) * (origin.ndim - 2), -1)
+            starts = starts.reshape(*starts.shape[:2], *(1,) * (origin.ndim - 2), starts.shape[-1])
         offsets = np.add.outer(offsets * line.size, np.arange(line.depth) * line.step)
         origin = origin[..., np.newaxis] * line.size + starts
     indices = np.add(offsets.take(number, mode="clip"), origin)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.arrays import Array, widen
-from reference.constraints import per_axis, refuse
+from reference.constraints import LARGEST, per_axis, refuse
 from reference.ranks import with_batch_axis
 from reference.windows import Index, Padding, Pair, Sizes, ceil_rule, kernel_extent, resolve_padding, window_counts
 
@@ -155,12 +155,16 @@ def pool_windows(
     p = resolve_padding(padding, size, k, s, d)
     extents = list(map(kernel_extent, k, d))
     for pair, extent in zip(p, extents, strict=True):
+        if extent > LARGEST:
+            refuse("kernel-fits", "kernel_size", kernel_size, f"spans {extent} elements, more than 2**62")
         if max(pair) > extent // 2:
             refuse("pool-padding", "padding", padding, f"must be at most half of the extent {extent}")
     output = window_counts(zip(size, k, s, p, d, strict=True), ceil_rule(ceil_mode))
+    # Windows further apart than the padded input is long may as well start where it ends: int64 holds that.
+    pace = [min(t, low + n + high) for n, t, (low, high) in zip(size, s, p, strict=True)]
     lines = [
         Line(n, range(-low, o * t - low, t), range(e - low, e + o * t - low, t), taps, step)
-        for n, o, t, e, (low, _), taps, step in zip(size, output, s, extents, p, k, d, strict=True)
+        for n, o, t, e, (low, _), taps, step in zip(size, output, pace, extents, p, k, d, strict=True)
     ]
     return Windows(x, batched, lines, p)
 
@@ -202,8 +206,9 @@ def spread(y: Array, lines: Sequence[Line]) -> Array:
     for axis, line in reversed(list(enumerate(lines, -len(lines)))):
         if isinstance(line.starts, range) or by_window(axis, line):
             result = np.zeros(resized(y.shape, axis, line.size), y.dtype)
-            by_tap: Iterator[tuple[slice, Part]] = (tap[1:] for tap in line.taps())
-            for windows, elements in line.spans() if by_window(axis, line) else by_tap:
+            steps: Iterator[tuple[slice, Part]]  # of all taps there may be too many
+            steps = line.spans() if by_window(axis, line) else (tap[1:] for tap in line.taps())
+            for windows, elements in steps:
                 result[at(axis, elements)] += y[at(axis, windows)]
             y = result
         else:

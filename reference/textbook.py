@@ -237,15 +237,19 @@ def avg_pool(
     k, s, p, _, size = _pooling(x, kernel_size, stride, padding, 1, ceil_mode)
     output = np.zeros((*x.shape[:2], *size), np.result_type(x, np.float64))
     for n, c, *u in np.ndindex(*output.shape):
-        total, count = x.dtype.type(0), 0
+        total, count = output.dtype.type(0), 0
         for t in product(*map(range, k)):
             position = [u[a] * s[a] + t[a] - p[a][0] for a in range(len(k))]
             if _inside(position, x.shape[2:]):
-                total, count = total + x[(n, c, *position)], count + 1
+                with np.errstate(over="ignore", invalid="ignore"):
+                    total = total + x[(n, c, *position)]
+                count += 1
             elif all(q < m + high for q, m, (_, high) in zip(position, x.shape[2:], p, strict=True)):
                 count += bool(count_include_pad)
         divisor = count if divisor_override is None else divisor_override
-        output[(n, c, *u)] = total / divisor if divisor else np.nan
+        # Part by part: NumPy's quotient of complex numbers makes NaN of infinities.
+        real, imag = (part / divisor if divisor else np.nan for part in (total.real, total.imag))
+        output[(n, c, *u)] = complex(real, imag) if output.dtype.kind == "c" else real
     return output
 
 

@@ -30,7 +30,8 @@ def max_unpool(
     Where an index repeats, the last element in the order of memory is kept.
 
     Shapes: input and indices (N, C, *windows) or (C, *windows); output (N, C, *out), out = (windows - 1) * stride +
-    kernel_size - low - high along each axis, or `output_size`, which may be given with N and C in front.
+    kernel_size - low - high along each axis, or `output_size`, which may be given with two numbers in front for N and
+    C; they are not looked at (PyTorch).
 
     Units: those of input. `stride` None is the kernel size.
 

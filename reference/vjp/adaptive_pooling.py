@@ -23,8 +23,7 @@ def adaptive_avg_pool(rank: int, cotangent: ArrayLike, input: ArrayLike, output_
 
     Constraints: as `reference.adaptive_avg_pool2d`; `cotangent`: the shape of the output.
 
-    Accuracy: within gamma(m + 1) * sum |cotangent / elements| of float64, m regions that have the element; correctly
-    rounded inside `exact()`.
+    Accuracy: as that of `avg_pool2d`, the divisors being the numbers of elements.
 
     Source: PyTorch, ATen/native/AdaptiveAveragePooling.cpp.
 

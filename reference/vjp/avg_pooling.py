@@ -9,16 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.arrays import Array
-from reference.avg_pooling import LARGEST_DIVISOR, divisors, outer, part_by_part
+from reference.avg_pooling import LARGEST_DIVISOR, by_integers, divisors, outer, part_by_part
 from reference.contraction import sum_of_products
-from reference.error_free import as_integers, as_nearest
 from reference.exactness import is_exact
 from reference.pooling_windows import Line, Windows, pool_windows, spread
 from reference.ranks import of_rank
 from reference.vjp.cotangents import checked
 from reference.windows import Padding, Sizes
-
-SMALLEST_EXPONENT = -1074  # all float64 numbers are multiples of 2 to its power
 
 
 def avg_pool(
@@ -43,8 +40,9 @@ def avg_pool(
 
     Constraints: as `reference.avg_pool2d`; `cotangent`: the shape of the output.
 
-    Accuracy: within gamma(m + 1) * sum |cotangent / divisor| of float64, m windows that have the element; correctly
-    rounded inside `exact()`.
+    Accuracy: within gamma(m + 1) * sum |cotangent / divisor| + 2**-1074 m of float64, m windows that have the element
+    (m + 6 with divisors beyond 2**53), if no sum overflows; correctly rounded inside `exact()`. Integers become float64
+    first, which rounds those beyond 2**53.
 
     Source: PyTorch, ATen/native/cpu/AvgPoolKernel.cpp, cpu_avg_pool_backward.
 
@@ -73,9 +71,13 @@ def mean_adjoint(g: Array, lines: Sequence[Line], along: Sequence[Array]) -> Arr
     if is_exact():
         return part_by_part(lambda part: _rounded_once(part, lines, along), g)
     divisor = outer(along)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = g / divisor
-    return spread(shares if np.all(divisor) else np.where(divisor, shares, 0), lines)
+
+    def shared(part: Array) -> Array:
+        shares = part / divisor
+        return spread(shares if np.all(divisor) else np.where(divisor, shares, 0), lines)
+
+    with np.errstate(all="ignore"):  # a window without an element has a divisor of 0; sums may overflow
+        return part_by_part(shared, g)
 
 
 def _rounded_once(g: Array, lines: Sequence[Line], along: Sequence[Array]) -> Array:
@@ -84,14 +86,14 @@ def _rounded_once(g: Array, lines: Sequence[Line], along: Sequence[Array]) -> Ar
     With a common multiple m of the divisors d it is sum(g * (m / d)) / m.
     """
     multiples, weights = zip(*map(_common_multiple, along), strict=True)
-    multiple, weight = math.prod(multiples), np.asarray(outer(weights), object)
+    multiple, weight = math.prod(multiples), np.asarray(outer(weights, object), object)
     if multiple <= LARGEST_DIVISOR:
         count = math.prod(line.overlap for line in lines)
         return sum_of_products(lambda a, b: spread(a * b, lines), g, weight.astype(float), count, divisor=multiple)
-    finite = np.isfinite(g)
-    digits = as_integers(np.where(finite, g, 0), SMALLEST_EXPONENT)
-    total = as_nearest(spread(digits * weight, lines), SMALLEST_EXPONENT, multiple)
-    return np.asarray(total + spread(np.where(finite, 0, g) * np.sign(weight.astype(float)), lines))
+    signs = np.asarray(
+        np.sign(weight), float
+    )  # what an infinity is to be multiplied with, however large the weights are
+    return by_integers(lambda a: spread(a * (weight if a.dtype == object else signs), lines), g, multiple)
 
 
 def _common_multiple(divisors: Array) -> tuple[int, Array]:

@@ -45,7 +45,7 @@ def max_pool(
 
     Constraints: as `reference.max_pool2d`; `cotangent`: real, of the shape of the output; `ties`: one of the two rules.
 
-    Accuracy: within gamma(m) * sum |cotangent| * share of float64, m windows that have the element.
+    Accuracy: within gamma(m) * sum |cotangent| * share + 2**-1074 m of float64, m windows that have the element.
 
     Source: PyTorch, ATen/native/DilatedMaxPool2d.cpp, max_pool2d_with_indices_backward_cpu.
 
@@ -99,9 +99,10 @@ def _to_all(g: Array, w: Windows, nan: str) -> Array:
         equal = w.x[elements] == best[windows]
         count[windows] += equal.sum(spatial, keepdims=True) if few else equal
     shares = np.divide(g, count, out=np.zeros(g.shape), where=count > 0)
-    for windows, elements in pairs:
-        gradient[elements] += np.where(w.x[elements] == best[windows], shares[windows], 0)
     undefined = np.isnan(best)
-    if undefined.any():
-        gradient += to_first(np.where(undefined, g, 0), w, nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for windows, elements in pairs:
+            gradient[elements] += np.where(w.x[elements] == best[windows], shares[windows], 0)
+        if undefined.any():
+            gradient += to_first(np.where(undefined, g, 0), w, nan)
     return gradient

@@ -88,6 +88,8 @@ UNASKED = {
     "running-variance": "likewise",
     "momentum-weights": "likewise",
     "ceil-mode": "a backend's flag; the names of the other rules are the references' own",
+    "count-include-pad": "a flag's type; frameworks document nothing about what is no bool, and Python takes it as one",
+    "return-indices": "likewise",
     "training": "a flag; what else a backend takes for one is its own affair",
     "momentum": "only a momentum that is not finite breaks it, which frameworks document nothing about",
 }

@@ -15,6 +15,7 @@ def window_rows(r):
         ("spatial-size", "input", "length 0", {"input": zeros(2, 1, *(4,) * (r - 1), 0)}),
         ("kernel-size", "kernel_size", "at least 1", {"kernel_size": 0}),
         ("kernel-size", "kernel_size", "entries", {"kernel_size": (1,) * (r + 1)}),
+        ("kernel-size", "kernel_size", "whole number", {"kernel_size": b"\2" * r}),
         ("stride", "stride", "at least 1", {"stride": 0}),
         ("kernel-fits", "kernel_size", "spans 5 elements", {"kernel_size": 5}),
         ("ceil-mode", "ceil_mode", "must be a bool or one of floor", {"ceil_mode": "up"}),
@@ -41,13 +42,28 @@ NAN_ROWS = [
 ]
 
 
+INDEX_ROWS = [
+    ("return-indices", "return_indices", "True or False", {"return_indices": "no"}),
+    ("return-indices", "return_indices", "True or False", {"return_indices": 1}),
+]
+
+
 def max_pool_rows(r):
-    return [*pool_rows(r), *real_rows(r), *NAN_ROWS, ("dilation", "dilation", "at least 1", {"dilation": 0})]
+    return [
+        *pool_rows(r),
+        *real_rows(r),
+        *NAN_ROWS,
+        *INDEX_ROWS,
+        ("dilation", "dilation", "at least 1", {"dilation": 0}),
+        ("kernel-fits", "kernel_size", "more than 2**62", {"kernel_size": 3, "dilation": 2**62, "padding": 2**62}),
+    ]
 
 
 def avg_pool_rows(r):
     return [
         *pool_rows(r),
+        ("count-include-pad", "count_include_pad", "True or False", {"count_include_pad": "no"}),
+        ("count-include-pad", "count_include_pad", "True or False", {"count_include_pad": 1, "divisor_override": 2}),
         ("divisor-override", "divisor_override", "must not be 0", {"divisor_override": 0}),
         ("divisor-override", "divisor_override", "nor larger", {"divisor_override": 2**53 + 1}),
         ("divisor-override", "divisor_override", "at least -9007199254740992", {"divisor_override": -(2**53) - 1}),
@@ -59,9 +75,10 @@ def lp_pool_rows(r):
     return [
         *window_rows(r),
         *real_rows(r),
-        ("norm-type", "norm_type", "neither 0 nor NaN", {"norm_type": 0}),
-        ("norm-type", "norm_type", "neither 0 nor NaN", {"norm_type": np.nan}),
+        ("norm-type", "norm_type", "not be 0", {"norm_type": 0}),
+        ("norm-type", "norm_type", "a real number", {"norm_type": np.nan}),
         ("norm-type", "norm_type", "a real number", {"norm_type": "2"}),
+        ("norm-type", "norm_type", "that float64 holds", {"norm_type": 10**400}),
         ("sign-rule", "sign_rule", "must be one of power, absolute", {"sign_rule": "odd"}),
         ("overhang", "overhang", "must be one of rescale, sum", {"overhang": True}),
     ]
@@ -74,19 +91,22 @@ def adaptive_avg_pool_rows(r):
         ("output-size", "output_size", "whole number", {"output_size": (1.5,) * r}),
         ("output-size", "output_size", "entries", {"output_size": (None,) * (r + 1)}),
         ("output-size", "output_size", "entries", {"output_size": "2" * r}),
+        ("output-size", "output_size", "entries", {"output_size": b"\2" * r}),
         ("output-size", "output_size", "entries", {"output_size": ()}),
+        ("output-size", "output_size", "at most 2**62", {"output_size": 2**70}),
     ]
 
 
 def adaptive_max_pool_rows(r):
-    return [*adaptive_avg_pool_rows(r), *real_rows(r), *NAN_ROWS]
+    return [*adaptive_avg_pool_rows(r), *real_rows(r), *NAN_ROWS, *INDEX_ROWS]
 
 
 def fractional_max_pool_rows(r):
     ratio = {"output_size": None}
     return [
-        *window_rows(r)[:5],
+        *window_rows(r)[:6],
         *real_rows(r),
+        *INDEX_ROWS,
         ("output-size", "output_size", "at least 1", {"output_size": 0}),
         ("output-size", "output_size", "entries", {"output_size": (1,) * (r + 1)}),
         ("output-size", "output_size", "exactly if", {"output_size": None}),
@@ -108,7 +128,7 @@ def fractional_max_pool_rows(r):
 def max_unpool_rows(r):
     indices = np.zeros((2, 1, *(4,) * r), int)
     return [
-        *window_rows(r)[:6],
+        *window_rows(r)[:7],
         ("padding", "padding", "no padding by name", {"padding": "same"}),
         ("padding", "padding", "at least 0", {"padding": -1}),
         ("output-size", "padding", "at least 1", {"padding": 4}),
@@ -203,6 +223,12 @@ EMPTY = [
     (reference.adaptive_avg_pool2d, (NONE + 1j, (3, 0)), (0, 2, 3, 0)),
     (reference.adaptive_max_pool2d, (NONE, 3), (0, 2, 3, 3)),
     (reference.fractional_max_pool2d, (NONE, 2, 3, None, False, np.zeros((0, 2, 2))), (0, 2, 3, 3)),
+    (
+        lambda x: reference.fractional_max_pool2d(x, 2, 3, None, True, np.zeros((0, 2, 2))).indices,
+        (NONE,),
+        (0, 2, 3, 3),
+    ),
+    (lambda x: reference.max_pool2d(x, 2**40, 1, 2**39, return_indices=True).indices, (NONE,), (0, 2, 6, 6)),
     (reference.max_unpool2d, (NONE, NONE.astype(int), 2), (0, 2, 10, 10)),
     (vjp.max_pool2d, (NONE[..., :2, :2], NONE, 2), NONE.shape),
     (vjp.max_pool2d, (NONE[..., :2, :2], NONE, 2, None, 0, 1, False, "propagate", "share"), NONE.shape),
@@ -210,5 +236,16 @@ EMPTY = [
     (vjp.lp_pool2d, (NONE[..., :2, :2], NONE, 2, 2), NONE.shape),
     (vjp.adaptive_avg_pool2d, (NONE[..., :3, :3], NONE, 3), NONE.shape),
     (vjp.adaptive_max_pool2d, (NONE[..., :0, :3], NONE, (0, 3)), NONE.shape),
+    (vjp.fractional_max_pool2d, (NONE[..., :2, :2], NONE, 2, 2, None, np.zeros((0, 2, 2))), NONE.shape),
+    (
+        vjp.fractional_max_pool2d,
+        (np.zeros((2, 0, 2, 2)), np.zeros((2, 0, 5, 5)), 2, 2, None, np.zeros((2, 0, 2))),
+        (2, 0, 5, 5),
+    ),
+    (
+        vjp.fractional_max_pool3d,
+        (np.zeros((0, 1, 2, 2, 2)), np.zeros((0, 1, 4, 4, 4)), 2, 2, None, np.zeros((0, 1, 3))),
+        (0, 1, 4, 4, 4),
+    ),
     (vjp.max_unpool2d, (np.zeros((0, 2, 10, 10)), NONE, NONE.astype(int), 2), NONE.shape),
 ]
