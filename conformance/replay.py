@@ -33,7 +33,7 @@ def cell_of(case: Case, backend: Backend, check: str | None = None) -> Cell:
             expectation(operator, case, backend.dialect)
     except ConstraintError:
         called_for = "rejections"
-    except (TypeError, ValueError) as error:  # such as an array where a flag belongs
+    except (ValueError, MemoryError) as error:  # such as a result too large for any memory
         raise UsageError(f"{case.operator}: {error}") from None
     return Cell(backend, operator, case.dtype, CHECKS[check or called_for])
 

@@ -292,9 +292,14 @@ def test_a_replay_of_several_outputs_shows_those_that_there_are():
     assert "running_mean" not in result.output
 
 
-def test_attributes_that_no_reference_can_read_are_wrong_usage():
-    line = "batch_norm(input=ramp(float32[4,1]), training=ramp(float32[2]))"
+def test_a_result_too_large_for_any_memory_is_wrong_usage():
+    line = "pad(input=ramp(float32[4]), pad=(2305843009213693952, 0))"
     assert call("replay", line, "-b", "users_backends:HONEST").exit_code == 2
+
+
+def test_attributes_that_no_reference_takes_are_to_be_refused():
+    line = "batch_norm(input=ramp(float32[4,1]), training=ramp(float32[2]))"
+    assert "expected: a refusal" in call("replay", line, "-b", "users_backends:HONEST").output
 
 
 def test_it_is_run_as_a_module_too():
