@@ -36,8 +36,9 @@ def exact() -> Iterator[None]:
 
     Units: none. It holds for convolution layers, their transposes, `linear`, `fold`, average pooling, adaptive or
     not, and the gradients of these in `reference.vjp`, in this thread or task only; means, variances and outputs of
-    normalization layers are correctly rounded too. Complex results are rounded part by part. Integers are exact
-    without it, but for a division; where they meet floats they become floats, which rounds those beyond 2**53.
+    batch, instance, group, layer and RMS norm are correctly rounded too. Complex results are rounded part by part.
+    Integers are exact without it, but for a division; where they meet floats they become floats, which rounds
+    those beyond 2**53.
 
     Constraints: none.
 
