@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from reference.arrays import Array
 from reference.constraints import flag, refuse, whole
-from reference.contraction import sum_of_products
+from reference.contraction import part_by_part, sum_of_products
 from reference.error_free import as_integers, as_nearest
 from reference.exactness import is_exact
 from reference.pooling_windows import Line, Windows, pool_windows, pooled
@@ -116,13 +116,3 @@ def by_integers(function: Callable[[Array], Array], x: Array, divisor: Array | i
     with np.errstate(invalid="ignore"):
         result = result + function(np.where(finite, 0, x))
     return np.where(nothing, np.nan, result)
-
-
-def part_by_part(function: Callable[[Array], Array], x: Array) -> Array:
-    """Return a real linear function of real and imaginary parts on their own: infinities must not mix."""
-    if x.dtype.kind != "c":
-        return function(x)
-    real = function(x.real)
-    result = np.empty(real.shape, np.complex128)
-    result.real, result.imag = real, function(x.imag)
-    return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from reference.arrays import Array
@@ -51,3 +53,13 @@ def sum_of_products(
         return np.where(np.equal(divisor, 0), np.nan, nearest)
     with np.errstate(divide="ignore", invalid="ignore"):  # a divisor may be 0: nothing was summed
         return np.asarray(result / divisor)
+
+
+def part_by_part(function: Callable[[Array], Array], x: Array) -> Array:
+    """Return a real linear function of real and imaginary parts on their own: infinities must not mix."""
+    if x.dtype.kind != "c":
+        return function(x)
+    real = function(x.real)
+    result = np.empty(real.shape, np.complex128)
+    result.real, result.imag = real, function(x.imag)
+    return result

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from reference.arrays import Array, widen
 from reference.constraints import per_axis, refuse, whole
-from reference.contraction import sum_of_products
+from reference.contraction import part_by_part, sum_of_products
 from reference.conv_arguments import conv_call
 from reference.im2col import Geometry, add_columns, cropped, padded_size, windows_of
 from reference.padding import pad
@@ -98,7 +98,10 @@ def fold(
         add_columns(at, (columns * one).reshape(*shape, *at.kernel, *at.windows), canvas)
         return cropped(at, canvas)
 
-    result = sum_of_products(added, call.x, np.ones((), call.x.dtype), math.prod(at.kernel))
+    def sums(part: Array) -> Array:
+        return sum_of_products(added, part, np.ones((), part.dtype), math.prod(at.kernel))
+
+    result = part_by_part(sums, call.x)
     return result if call.batched else result[0]
 
 

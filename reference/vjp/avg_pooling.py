@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.arrays import Array
-from reference.avg_pooling import LARGEST_DIVISOR, by_integers, divisors, outer, part_by_part
-from reference.contraction import sum_of_products
+from reference.avg_pooling import LARGEST_DIVISOR, by_integers, divisors, outer
+from reference.contraction import part_by_part, sum_of_products
 from reference.exactness import is_exact
 from reference.pooling_windows import Line, Windows, pool_windows, spread
 from reference.ranks import of_rank

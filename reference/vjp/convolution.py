@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.arrays import Array
-from reference.contraction import sum_of_products
+from reference.contraction import part_by_part, sum_of_products
 from reference.conv_arguments import ConvCall, conv_call, conv_transpose_call
 from reference.im2col import Geometry, correlate, input_adjoint, weight_adjoint
 from reference.padding import pad_adjoint
@@ -155,6 +155,9 @@ def _of_bias(g: Array, bias: ArrayLike | None) -> Array | None:
     """Return the sums of the cotangent over all but the channels."""
     if bias is None:
         return None
-    axes = (0, *range(2, g.ndim))
-    one = np.ones((), g.dtype)
-    return sum_of_products(lambda y, w: np.asarray(y.sum(axes) * w), g, one, g.size // max(g.shape[1], 1))
+    axes, count = (0, *range(2, g.ndim)), g.size // max(g.shape[1], 1)
+
+    def sums(part: Array) -> Array:
+        return sum_of_products(lambda y, one: np.asarray(y.sum(axes) * one), part, np.ones((), part.dtype), count)
+
+    return part_by_part(sums, g)

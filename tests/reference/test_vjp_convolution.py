@@ -129,6 +129,13 @@ def test_the_matrix_of_a_convolution_is_made_of_copies():
     assert_same(reference.vjp.conv_matrix(cotangent, [[[0.0, 0.0]]], 3), np.array([[[2.0, undefined]]]))
 
 
+def test_a_sum_of_complex_numbers_keeps_infinities_apart():
+    infinite = complex(np.inf, 0)
+    assert_same(reference.fold([[infinite]], 1, 1, rank=1), np.array([[infinite]]))
+    gradients = reference.vjp.conv1d([[infinite]], [[1j]], [[[1.0]]], [0])
+    assert_same(gradients.bias, np.array([infinite]))
+
+
 @pytest.mark.parametrize("far", [2**31, 2**62])
 def test_the_way_to_a_window_that_is_not_there_may_be_long(far):
     assert_same(reference.conv1d([[1, 2]], [[[1, 1]]], stride=far), np.array([[3]]))
