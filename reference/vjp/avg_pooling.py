@@ -90,9 +90,8 @@ def _rounded_once(g: Array, lines: Sequence[Line], along: Sequence[Array]) -> Ar
     if multiple <= LARGEST_DIVISOR:
         count = math.prod(line.overlap for line in lines)
         return sum_of_products(lambda a, b: spread(a * b, lines), g, weight.astype(float), count, divisor=multiple)
-    signs = np.asarray(
-        np.sign(weight), float
-    )  # what an infinity is to be multiplied with, however large the weights are
+    # Weights may be larger than any float64; of an infinity's weight the sign is all that matters.
+    signs = np.asarray(np.sign(weight), float)
     return by_integers(lambda a: spread(a * (weight if a.dtype == object else signs), lines), g, multiple)
 
 
