@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conformance import run as pipe
+from conformance.discovery import find_backend
 from conformance.fills import Fill
 from conformance.model import Backend, Operator
 from conformance.report.tally import Tally
@@ -77,7 +78,7 @@ def measure(clock: Clock, backend: Backend, operator: Operator, examples: int) -
 @click.option("--examples", default=100, show_default=True)
 def main(backend: str, examples: int) -> None:
     """Print the shares for every operator of BACKEND."""
-    chosen = pipe.find_backend(backend)
+    chosen = find_backend(backend)
     parts = ("drawing", "arrays", "reference", "bound", "backend", "judging")
     table = Table("operator", "cases", "us a case", *parts, "suite's own", title=f"share of a case's time, {backend}")
     clock = Clock()

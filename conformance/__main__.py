@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from conformance import __version__
 from conformance.checks import CHECKS
+from conformance.discovery import UsageError, backends, find_backend
 from conformance.formats import DTYPES
 from conformance.lines import LineError, parse
 from conformance.model import Outcome, Verdict
@@ -22,7 +23,7 @@ from conformance.replay import replay as replay_case
 from conformance.report.grid import print_report
 from conformance.report.jsonl import Writer
 from conformance.report.tally import Tally
-from conformance.run import EXAMPLES, Cell, UsageError, backends, cells, find_backend, run_cell
+from conformance.run import EXAMPLES, Cell, cells, run_cell
 
 CONFORMS, FAILS, NOTHING_COMPARED, INTERRUPTED = 0, 1, 3, 130
 

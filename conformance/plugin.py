@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Find the backends that are asked for, so that a name that nothing answers to is told before anything runs."""
     if config.getoption("--backend"):
-        from conformance.run import UsageError, find_backend
+        from conformance.discovery import UsageError, find_backend
 
         try:
             config.stash[ASKED] = [find_backend(name) for name in config.getoption("--backend")]
@@ -52,7 +52,8 @@ class CellFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield a test for each cell; a backend that is not there and was not asked for is one skipped test."""
-        from conformance.run import backends, cells
+        from conformance.discovery import backends
+        from conformance.run import cells
 
         asked = self.config.stash.get(ASKED, [])
         for backend in asked or backends().values():

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from conformance.checks import CHECKS
+from conformance.discovery import UsageError
 from conformance.formats import Array
 from conformance.model import Backend, Case, Verdict
 from conformance.operators import operators
 from conformance.report.grid import element
-from conformance.run import Cell, UsageError, answer, expectation, judge_answer, standing
+from conformance.run import Cell, answer, expectation, judge_answer, standing
 from reference.constraints import ConstraintError
 
 

@@ -1,4 +1,4 @@
-"""Discovery and the pipe: the only module that sees both the reference and a backend.
+"""The pipe: the only module that sees both the reference and a backend.
 
 A cell is one check of one operator in one dtype on one backend. What can be said of a cell without asking is said
 first; then hypothesis draws cases, both sides answer, the judge compares, and verdicts come out as they are reached.
@@ -6,37 +6,26 @@ first; then hypothesis draws cases, both sides answer, the judge compares, and v
 
 from __future__ import annotations
 
-import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from operator import attrgetter
-from pathlib import Path
-from typing import Any
 
-import hypothesis
 import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
 from conformance.checks import CHECKS, Check
+from conformance.discovery import UsageError, find_backend
 from conformance.formats import Array, format_of, numpy_dtype
 from conformance.judge import Finding, judge_shapes, judge_values
 from conformance.lines import parse
 from conformance.model import Backend, Case, Operator, Outcome, Verdict
 from conformance.operators import operators as all_operators
-from conformance.registry import collect
+from conformance.search import search
 from reference.arrays import widen
 from reference.constraints import ConstraintError
 from reference.dialects import DIALECTS
 
 EXAMPLES = 100
-
-
-class UsageError(ValueError):
-    """A name that nothing answers to, with the names that would do."""
 
 
 @dataclass(frozen=True)
@@ -56,45 +45,6 @@ class Cell:
     def verdict(self, outcome: Outcome, reason: str = "", case: Case | None = None) -> Verdict:
         """Return a verdict of this cell that compared nothing."""
         return Verdict(self.backend.name, self.check.name, self.operator.name, self.dtype, outcome, case, reason=reason)
-
-
-def backends() -> dict[str, Backend]:
-    """Return the backends of this package and those that installed packages offer, by name."""
-    package = import_module("conformance.backends")
-    found = {backend.name: backend for backend in collect(package.__name__, package.__path__, "BACKENDS")}
-    for entry in entry_points(group="convformance.backends"):
-        backend = _offered(entry)
-        found[backend.name] = backend
-    return found
-
-
-def _offered(entry: EntryPoint) -> Backend:
-    """Return the backend of an entry point; one that cannot be loaded is unavailable, and costs no other backend."""
-    try:
-        found = entry.load()
-        problem = None if isinstance(found, Backend) else f"{entry.value} is a {type(found).__name__}, not a Backend"
-    except Exception as error:  # whatever an installed package raises while it is imported
-        problem = f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
-    return found if problem is None else Backend(entry.name, {}, unavailable=lambda: problem)
-
-
-def find_backend(name: str) -> Backend:
-    """Return the backend of that name, or the one that package.module:OBJECT leads to."""
-    known = backends()
-    if name in known:
-        return known[name]
-    module, colon, path = name.partition(":")
-    if not colon or not module or not path:
-        raise UsageError(f"backend={name!r}: must be one of {', '.join(known)}, or package.module:OBJECT")
-    if str(Path.cwd()) not in sys.path:  # a user's module lies where the user is, where an installed command is not
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: Any = attrgetter(path)(import_module(module))
-    except Exception as error:  # whatever a user's module raises while it is imported
-        raise UsageError(f"backend={name!r}: {type(error).__name__}: {error}") from error
-    if not isinstance(found, Backend):
-        raise UsageError(f"backend={name!r}: is a {type(found).__name__}, must be a conformance.model.Backend")
-    return replace(found, address=name)
 
 
 def cells(
@@ -167,39 +117,28 @@ def run_cell(
         tell(verdict)
     witness: list[Verdict] = []
 
-    def trial(cases: list[Case]) -> None:
+    def trial(cases: list[Case]) -> bool:
         for case in cases:
             verdict = ask_and_judge(cell, case)
             if verdict.failed:
                 witness.append(verdict)
-                raise _FoundWitness
+                return False
             if not witness:  # what passes while a witness is being shrunk is no news
                 tell(verdict)
+        return True
 
-    search = settings(
-        max_examples=cell.check.draws(examples),
-        deadline=None,
-        database=None,
-        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
-        verbosity=Verbosity.quiet,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )(given(cell.check.strategy(cell.operator, cell.dtype))(trial))
-    try:
-        with warnings.catch_warnings():
-            # What hypothesis would print of a failing draw may be long, and is never shown.
-            warnings.simplefilter("ignore", hypothesis.errors.HypothesisWarning)
-            hypothesis.seed(zlib.crc32(f"{seed} {cell.id}".encode()))(search)()
-    except _FoundWitness:
+    again = search(
+        cell.check.strategy(cell.operator, cell.dtype),
+        trial,
+        draws=cell.check.draws(examples),
+        seed=zlib.crc32(f"{seed} {cell.id}".encode()),
+        shrink=shrink,
+    )
+    if again is True:
         tell(witness[-1])
-    except hypothesis.errors.Flaky:
-        seen = witness[0]
-        again = "the same call differed once and conformed when it was repeated"
-        tell(Verdict(**{**vars(seen), "reason": f"{seen.reason}; {again}"}))
-
-
-class _FoundWitness(Exception):  # noqa: N818  (no error, but the way to tell hypothesis that a case is worth shrinking)
-    pass
+    elif again is False:
+        flaky = "the same call differed once and conformed when it was repeated"
+        tell(replace(witness[0], reason=f"{witness[0].reason}; {flaky}"))
 
 
 def standing(cell: Cell) -> Verdict | None:
@@ -223,7 +162,7 @@ def _probes(cell: Cell) -> Iterator[Verdict]:
             stale = verdict.outcome is Outcome.CONFORMS
             outcome = Outcome.STALE if stale else declaration.outcome
             reason = f"no longer true: {declaration.reason}" if stale else declaration.reason
-            yield Verdict(**{**vars(verdict), "outcome": outcome, "reason": reason})
+            yield replace(verdict, outcome=outcome, reason=reason)
 
 
 def ask_and_judge(cell: Cell, case: Case) -> Verdict:
@@ -233,7 +172,7 @@ def ask_and_judge(cell: Cell, case: Case) -> Verdict:
         return cell.verdict(Outcome.UNSUPPORTED, declaration.reason, case)
     verdict = judge_answer(cell, case, answer(cell.backend, case))
     if declaration is not None and verdict.failed:
-        return Verdict(**{**vars(verdict), "outcome": Outcome.DEVIATES, "reason": declaration.reason})
+        return replace(verdict, outcome=Outcome.DEVIATES, reason=declaration.reason)
     return verdict
 
 

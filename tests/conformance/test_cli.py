@@ -14,10 +14,10 @@ from conformance_cases import LINE, constant_relu, declare, flipped_backend, hon
 
 from conformance import __version__
 from conformance.__main__ import main
+from conformance.discovery import find_backend
 from conformance.model import Backend, Outcome
 from conformance.report.jsonl import read
 from conformance.report.tally import tallies
-from conformance.run import find_backend
 
 CALLS = []
 

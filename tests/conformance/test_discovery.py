@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
+from conformance.discovery import UsageError, backends, find_backend
 from conformance.model import Outcome
-from conformance.run import UsageError, backends, find_backend, run
+from conformance.run import run
 
 MODULE = """
 import numpy as np

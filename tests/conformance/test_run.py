@@ -21,10 +21,11 @@ from conformance_cases import (
 )
 
 from conformance.checks import CHECKS
+from conformance.discovery import UsageError
 from conformance.formats import DTYPES, round_bits
 from conformance.lines import parse
 from conformance.model import Backend, Outcome
-from conformance.run import UsageError, ask_and_judge, cells, judge_answer, run
+from conformance.run import ask_and_judge, cells, judge_answer, run
 from reference import batch_norm
 
 NORM = "batch_norm(input=ramp(float32[4,1]), training=True"
