@@ -18,6 +18,7 @@ from conformance.formats import Array, format_of, numpy_dtype
 Shape = tuple[int, ...]
 
 TAPE_LENGTH = 2**16
+LARGEST_KEPT = 2**16  # elements of an array that is worth keeping for the next case
 
 
 @cache
@@ -91,10 +92,14 @@ class Fill:
 
     def array(self) -> Array:
         """Return the array, read-only; equal recipes give equal arrays in every version of NumPy."""
-        return _array(self)
+        return _kept(self) if math.prod(self.shape) <= LARGEST_KEPT else _array(self)
 
 
 @lru_cache(maxsize=64)
+def _kept(fill: Fill) -> Array:
+    return _array(fill)
+
+
 def _array(fill: Fill) -> Array:
     values = KINDS[fill.kind](Tape(fill.seed), fill)
     with np.errstate(over="ignore"):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.fills import KINDS, Fill
-from conformance.fills import _array as cached
+from conformance.fills import _kept as cached
 from conformance.formats import DTYPES, format_of, numpy_dtype
 
 SHAPES = [(), (0,), (7,), (2, 0, 3), (2, 3), (4, 3, 5, 2)]
