@@ -53,7 +53,8 @@ def _geometries(rank: int) -> Any:
         if named == "valid":
             axes = [replace(a, size=a.size + 2 * a.padding, padding=0) for a in axes]
         elif named == "same":
-            axes = [replace(a, stride=1, padding=0) for a in axes]
+            # The taps of an even kernel may all step over an axis that is shorter than its dilation.
+            axes = [replace(a, size=max(a.size, a.dilation * (1 - a.kernel % 2)), stride=1, padding=0) for a in axes]
         attributes = spelled(
             stride=(tuple(a.stride for a in axes), 1),
             padding=(tuple(a.padding for a in axes), 0),
