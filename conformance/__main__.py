@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance import __version__
+from conformance.cells import Cell, cells
 from conformance.checks import CHECKS
 from conformance.discovery import UsageError, backends, find_backend
 from conformance.formats import DTYPES
@@ -23,7 +24,7 @@ from conformance.replay import replay as replay_case
 from conformance.report.grid import print_report
 from conformance.report.jsonl import Writer
 from conformance.report.tally import Tally
-from conformance.run import EXAMPLES, Cell, cells, run_cell
+from conformance.run import EXAMPLES, run_cell
 
 CONFORMS, FAILS, NOTHING_COMPARED, INTERRUPTED = 0, 1, 3, 130
 

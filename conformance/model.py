@@ -35,9 +35,12 @@ class Outcome(StrEnum):
     STALE = "stale"  # a declaration is no longer true
     DIFFERS = "differs"
     ERRORED = "errored"  # it raised on a legal case
+    CRASHED = "crashed"  # its process ended in the case
+    TIMED_OUT = "timed out"  # its process had to be ended
 
 
-FAILURES = frozenset({Outcome.STALE, Outcome.DIFFERS, Outcome.ERRORED})
+FAILURES = frozenset({Outcome.STALE, Outcome.DIFFERS, Outcome.ERRORED, Outcome.CRASHED, Outcome.TIMED_OUT})
+DEATHS = frozenset({Outcome.CRASHED, Outcome.TIMED_OUT})
 
 
 @dataclass(frozen=True)
@@ -167,9 +170,10 @@ class Operator:
 class Declaration:
     """What a backend is known to do otherwise, narrowly, and a witness that must keep on showing it.
 
-    outcome: DEVIATES (it answers, otherwise) or UNSUPPORTED (it is not asked). applies: a predicate on the case.
-    witness: one line; when a run meets the declaration's operator it is replayed, and if it conforms the declaration is
-    STALE. here: whether the declaration concerns this machine (processor, threads, library build).
+    outcome: DEVIATES (it answers, otherwise), UNSUPPORTED, CRASHED or TIMED_OUT (it is not asked). applies: a predicate
+    on the case. witness: one line; when a run meets the declaration's operator it is replayed, and the declaration is
+    STALE if it conforms, or does not end the backend's process as declared; a death is probed once, under the first of
+    the checks. here: whether the declaration concerns this machine (processor, threads, library build).
     """
 
     outcome: Outcome
@@ -222,7 +226,8 @@ class Verdict:
 
     compared: how many numbers were compared. share: the worst error as a share of its bound (0 where all were equal,
     infinite where the bound is 0 and something differed). reason: one line on why it does not conform.
-    details: for the worst element: output, index, expected, actual, bound.
+    details: for the worst element: output, index, expected, actual, bound; of a process that ended: printed, its last
+    lines.
     """
 
     backend: str

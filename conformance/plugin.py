@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from conformance.cells import Cell
     from conformance.model import Backend
     from conformance.report.tally import Tally
-    from conformance.run import Cell
 
 HERE = Path(__file__).with_name("test_conformance.py")
 PROPERTY = "convformance"
@@ -52,8 +52,8 @@ class CellFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield a test for each cell; a backend that is not there and was not asked for is one skipped test."""
+        from conformance.cells import cells
         from conformance.discovery import backends
-        from conformance.run import cells
 
         asked = self.config.stash.get(ASKED, [])
         for backend in asked or backends().values():

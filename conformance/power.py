@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from conformance.cells import Cell
 from conformance.checks import CHECKS
 from conformance.honest import Binding, honest
 from conformance.model import Backend, Fault, Verdict
 from conformance.operators import operators
-from conformance.run import EXAMPLES, Cell, ask_and_judge, run_cell
+from conformance.run import EXAMPLES, ask_and_judge, run_cell
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ def try_fault(fault: Fault, *, examples: int = EXAMPLES, seed: int = 0) -> Trial
     twin = "honest" if fault.twin is honest(fault.operator) else f"{fault.name}-twin"
     false_alarm = _first_failure(twin, fault.twin, fault.operator, fault.check, fault.dtype, examples, seed)
     if caught is not None and caught.case is not None and false_alarm is None:
-        verdict = ask_and_judge(_cell(twin, fault.twin, fault.operator, fault.check, fault.dtype), caught.case)
+        cell = _cell(twin, fault.twin, fault.operator, fault.check, fault.dtype)
+        verdict = next(ask_and_judge(cell, [caught.case]))
         false_alarm = verdict if verdict.failed else None
     return Trial(fault, caught, false_alarm)
 

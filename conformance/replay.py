@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from conformance.answers import Answer, Died, Raised
+from conformance.cells import Cell, standing
 from conformance.checks import CHECKS
 from conformance.discovery import UsageError
-from conformance.formats import Array
 from conformance.model import Backend, Case, Verdict
 from conformance.operators import operators
-from conformance.report.grid import element
-from conformance.run import Cell, answer, expectation, judge_answer, standing
+from conformance.report.grid import element, printable
+from conformance.verdicts import expectation, judge_answer
 from reference.constraints import ConstraintError
 
 
@@ -43,10 +44,10 @@ def replay(cell: Cell, case: Case) -> tuple[Verdict, str]:
     """Put the case to the backend once more; return the verdict and a text on all that went into it."""
     settled = standing(cell)
     if settled is not None:
-        return settled, settled.reason
-    answered = answer(cell.backend, case)
+        return settled, printable(settled.reason)
+    answered = next(cell.answers([case]))
     verdict = judge_answer(cell, case, answered)
-    lines = [f"{verdict.outcome}: {verdict.reason}" if verdict.reason else str(verdict.outcome)]
+    lines = [printable(f"{verdict.outcome}: {verdict.reason}" if verdict.reason else str(verdict.outcome))]
     with np.printoptions(threshold=200, edgeitems=4, linewidth=110), np.errstate(all="ignore"):
         lines += _arrays(cell, case, answered)
         if "index" in verdict.details:
@@ -54,9 +55,12 @@ def replay(cell: Cell, case: Case) -> tuple[Verdict, str]:
     return verdict, "\n".join(lines)
 
 
-def _arrays(cell: Cell, case: Case, answered: object) -> Iterator[str]:
-    if isinstance(answered, Exception):
-        yield f"actual: {type(answered).__name__}: {answered}"
+def _arrays(cell: Cell, case: Case, answered: Answer) -> Iterator[str]:
+    if isinstance(answered, Raised):
+        yield printable(f"actual: {answered}")
+    if isinstance(answered, Died):
+        yield printable(f"actual: the process {answered.reason}")
+        yield from map(printable, answered.printed)
     try:
         inputs, expected = expectation(cell.operator, case, cell.backend.dialect)
     except ConstraintError as error:
@@ -67,7 +71,7 @@ def _arrays(cell: Cell, case: Case, answered: object) -> Iterator[str]:
     for name, array in expected.items():
         yield f"expected {name} {array.shape}:\n{array}"
     if isinstance(answered, list):
-        outputs: list[Array] = [output for output in answered if output is not None]
+        outputs = [output for output in answered if output is not None]
         for name, output in zip(expected, outputs, strict=False):
             yield f"actual {name} {output.shape} {output.dtype}:\n{output}"
         bounds = cell.operator.bounds(inputs, case.attributes, expected, cell.backend.arithmetic(case))

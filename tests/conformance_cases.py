@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,12 +19,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 import reference
+from conformance.cells import Cell
 from conformance.checks import CHECKS
 from conformance.fills import Fill
 from conformance.formats import DTYPES
 from conformance.model import Backend, Case, Declaration, Outcome, Verdict
 from conformance.operators import operators
-from conformance.run import Cell, run_cell
+from conformance.run import ask_and_judge, run_cell
 
 OPERATORS = operators()
 LINE = "relu(input=ramp(float32[2,3]))"
@@ -91,6 +93,11 @@ def judged(of: Cell, examples: int = 20, seed: int = 0) -> list[Verdict]:
     return verdicts
 
 
+def judged_on(of: Cell, case: Case) -> Verdict:
+    """Return the verdict on one case."""
+    return next(ask_and_judge(of, [case]))
+
+
 def outcomes_of(verdicts: Iterable[Verdict]) -> Counter[Outcome]:
     """Count the outcomes."""
     return Counter(v.outcome for v in verdicts)
@@ -120,6 +127,16 @@ def labels_of(name: str) -> set[str]:
     return {word for word in words if not isinstance(getattr(reference, word, None), FunctionType)} | (
         {name} & set(words)
     )
+
+
+def until(true: Callable[[], Any]) -> Any:
+    """Wait until something is true, and return it."""
+    for _ in range(3000):
+        found = true()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it never came to be")
 
 
 relu_backend = partial(numpy_backend, "custom")

@@ -9,10 +9,11 @@ import pytest
 
 from conformance import __version__
 from conformance.__main__ import main
+from conformance.cells import cells
 from conformance.discovery import find_backend
 from conformance.operators import operators
 from conformance.report.tally import tallies
-from conformance.run import cells, run
+from conformance.run import run
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,8 +1,12 @@
-"""The terminal's view of a run: a grid of operators and dtypes, and the failures below it."""
+"""The terminal's view of a run: a grid of operators and dtypes, and the failures below it.
+
+Names, reasons and details come from backends and from files, so that all of them pass through `printable`.
+"""
 
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -11,6 +15,8 @@ from rich.text import Text
 
 from conformance.model import Outcome, Verdict
 from conformance.report.tally import Tally
+
+LONGEST_TEXT = 500
 
 STYLES = {
     Outcome.CONFORMS: "green",
@@ -21,6 +27,8 @@ STYLES = {
 }
 SETTLED = (Outcome.UNAVAILABLE, Outcome.UNBOUND)
 GRAVITY = (
+    Outcome.CRASHED,
+    Outcome.TIMED_OUT,
     Outcome.DIFFERS,
     Outcome.ERRORED,
     Outcome.STALE,
@@ -33,6 +41,18 @@ GRAVITY = (
 )
 
 
+def printable(text: str) -> str:
+    r"""Return the text as one line that only shows itself, of at most LONGEST_TEXT characters and three dots.
+
+    What is not printable, such as a line break, an escape sequence or a change of direction, becomes its escape.
+
+    >>> printable("done\x1b[2J\rconforms")
+    'done\\x1b[2J\\rconforms'
+    """
+    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text[: LONGEST_TEXT + 1])
+    return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}..."
+
+
 def grid(tallied: Iterable[Tally]) -> RenderableType:
     """Return a table for each backend: outcome, cases, elements compared and worst share of the bound."""
     by_backend: dict[str, list[Tally]] = {}
@@ -43,12 +63,13 @@ def grid(tallied: Iterable[Tally]) -> RenderableType:
 
 def _table(backend: str, cells: Sequence[Tally]) -> Table:
     dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
-    table = Table(title=backend, caption="cases / elements compared / worst error as a share of its bound")
+    caption = "cases / elements compared / worst error as a share of its bound"
+    table = Table(title=Text(printable(backend), "table.title"), caption=caption)
     for heading in ("operator", *dtypes):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(Text(printable(heading)), no_wrap=True)
     for operator in dict.fromkeys(cell.operator for cell in cells if cell.outcome not in SETTLED):
         row = [[c for c in cells if (c.operator, c.dtype) == (operator, dtype)] for dtype in dtypes]
-        table.add_row(operator, *map(_entry, row))
+        table.add_row(Text(printable(operator)), *map(_entry, row))
     return table
 
 
@@ -61,7 +82,7 @@ def _entry(cells: Sequence[Tally]) -> Text:
     cases, compared = sum(c.cases for c in cells), sum(c.compared for c in cells)
     share = max(c.share for c in cells)
     numbers = f"\n{cases} / {_short(compared)} / {share:.2g}" if cases else ""
-    return Text(outcome + numbers, style=STYLES.get(worst, "bold red"))
+    return Text(printable(outcome) + numbers, style=STYLES.get(worst, "bold red"))
 
 
 def _short(number: int) -> str:
@@ -72,15 +93,21 @@ def _short(number: int) -> str:
 
 
 def failure(verdict: Verdict, address: str = "") -> str:
-    """Return a failure in a few lines: what differs, the worst element, and the line that replays it.
+    """Return a failure in a few lines: what differs, the worst element, last words, and the line that replays it.
 
     address: what leads to the backend on a command line, where that is not its name.
     """
-    lines = [f"{verdict.outcome}: {verdict.operator} {verdict.dtype} on {verdict.backend}: {verdict.reason}"]
+    lines = [printable(f"{verdict.outcome}: {verdict.operator} {verdict.dtype} on {verdict.backend}: {verdict.reason}")]
     lines += [f"  {element(verdict)}"] if "index" in verdict.details else []
+    lines += [f"  | {printable(line)}" for line in verdict.details.get("printed", ())]
     if verdict.case is not None:
-        lines.append(f"  convformance replay '{verdict.case}' -b {address or verdict.backend} --check {verdict.check}")
+        lines.append(f"  {replay_line(repr(verdict.case), address or verdict.backend, verdict.check)}")
     return "\n".join(lines)
+
+
+def replay_line(case: str, backend: str, check: str) -> str:
+    """Return the command that replays a case, quoted so that a shell runs nothing else when it is pasted there."""
+    return shlex.join(("convformance", "replay", case, "-b", printable(backend), "--check", printable(check)))
 
 
 def element(verdict: Verdict) -> str:
@@ -88,7 +115,7 @@ def element(verdict: Verdict) -> str:
     d = verdict.details
     where = ", ".join(map(str, d["index"]))
     text = f"{d['output']}[{where}]: expected {d['expected']!r}, actual {d['actual']!r}, bound {d['bound']:.3g}"
-    return f"{text}, off by {d['error_ulps']:.3g} ulps" if math.isfinite(d["error_ulps"]) else text
+    return printable(f"{text}, off by {d['error_ulps']:.3g} ulps" if math.isfinite(d["error_ulps"]) else text)
 
 
 def print_report(console: Console, tallied: Sequence[Tally], address: str = "") -> None:
@@ -101,9 +128,9 @@ def print_report(console: Console, tallied: Sequence[Tally], address: str = "") 
         elif tally.outcome is Outcome.VACUOUS:
             vacuous = tally.counts[Outcome.VACUOUS]
             cell = f"{tally.check}[{tally.backend}-{tally.operator}-{tally.dtype}]"
-            console.print(f"vacuous: {cell}: {vacuous} of {tally.cases} cases could not have differed", markup=False)
+            console.print(Text(printable(f"vacuous: {cell}: {vacuous} of {tally.cases} cases could not have differed")))
     for note in _notes(tallied):
-        console.print(Text(note, style="dim"), soft_wrap=True)
+        console.print(Text(printable(note), style="dim"), soft_wrap=True)
 
 
 def _notes(tallied: Sequence[Tally]) -> Iterator[str]:

@@ -17,7 +17,7 @@ CONFORMANCE, REFERENCE = (Path(package.__file__).parent for package in (conforma
 TESTS = Path(__file__).parents[1]
 SOURCES = sorted([*CONFORMANCE.rglob("*.py"), *REFERENCE.rglob("*.py")])
 ALL = sorted([*SOURCES, *TESTS.rglob("*.py")])
-THIRD_PARTY = {"numpy", "hypothesis", "pytest", "click", "rich", "ml_dtypes"}
+THIRD_PARTY = {"numpy", "hypothesis", "pytest", "click", "rich", "ml_dtypes", "pebble"}
 
 # Which modules of the suite a module may import, beside the standard library; packages end in a dot.
 NOUNS = {"conformance.formats", "conformance.fills", "conformance.model"}
@@ -27,12 +27,27 @@ ARROWS = {
     "conformance.fills": ({"conformance.formats"}, {"numpy"}),
     "conformance.model": ({"conformance.formats", "conformance.fills"}, {"hypothesis"}),
     "conformance.lines": (NOUNS, set()),
+    "conformance.conditions": (NOUNS | {"conformance.lines"}, set()),
+    "conformance.deviations": (
+        NOUNS | {"conformance.lines", "conformance.conditions", "conformance.checks", "conformance.operators."},
+        set(),
+    ),
     "conformance.bounds": (NOUNS, {"numpy"}),
     "conformance.judge": (NOUNS, {"numpy"}),
     "conformance.patterns": (NOUNS, set()),
     "conformance.strategies": (NOUNS, {"hypothesis"}),
     "conformance.checks": (NOUNS | {"conformance.strategies"}, {"hypothesis"}),
     "conformance.registry": (set(), set()),
+    "conformance.answers": (NOUNS, {"numpy"}),
+    "conformance.journal": (set(), set()),
+    "conformance.worker": (
+        NOUNS | {"conformance.answers", "conformance.discovery", "conformance.journal", "conformance.lines"},
+        set(),
+    ),
+    "conformance.isolation": (
+        NOUNS | {"conformance.answers", "conformance.journal", "conformance.worker"},
+        {"pebble"},
+    ),
     "conformance.discovery": (NOUNS | {"conformance.registry"}, set()),
     "conformance.search": (set(), {"hypothesis"}),
     "conformance.operators.": (
@@ -46,6 +61,7 @@ ARROWS = {
 }
 # Who may see both the reference and a backend.
 BOTH = {"conformance.run", "conformance.replay", "conformance.plugin", "conformance.__main__"}
+HEAVY = {"conformance.operators", "conformance.strategies", "conformance.search", "reference"}
 
 
 def name_of(path):
@@ -152,6 +168,10 @@ def test_backends_reach_no_mathematics():
     for path in (CONFORMANCE / "backends").glob("*.py"):
         ours = reached(name_of(path), set())
         assert not {name for name in ours if name.startswith(("reference", "conformance.operators", "conformance.run"))}
+
+
+def test_a_worker_reaches_neither_the_reference_nor_the_search():
+    assert not {name for name in reached("conformance.worker", set()) if name.startswith(tuple(HEAVY))}
 
 
 def test_operators_reach_no_backend():

@@ -15,8 +15,8 @@ from conformance.checks import CHECKS
 from conformance.fills import Fill
 from conformance.formats import DTYPES, format_of
 from conformance.model import Arithmetic, Case, Geometry, Pattern
-from conformance.run import expectation
 from conformance.strategies import filled
+from conformance.verdicts import expectation
 from reference import ConstraintError
 
 PURPOSES = ("values", "sizes", "special")

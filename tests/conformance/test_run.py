@@ -15,17 +15,20 @@ from conformance_cases import (
     flipped_backend,
     honest,
     judged,
+    judged_on,
     numpy_backend,
     relu_backend,
     verdict,
 )
 
+from conformance.cells import cells
 from conformance.checks import CHECKS
 from conformance.discovery import UsageError
 from conformance.formats import DTYPES, round_bits
 from conformance.lines import parse
 from conformance.model import Backend, Outcome
-from conformance.run import ask_and_judge, cells, judge_answer, run
+from conformance.run import run
+from conformance.verdicts import judge_answer
 from reference import batch_norm
 
 NORM = "batch_norm(input=ramp(float32[4,1]), training=True"
@@ -73,7 +76,7 @@ def test_other_dialects_are_judged_by_their_own_conventions():
         ("onnx", biased, Outcome.CONFORMS),
     ):
         backend = numpy_backend(bindings={"batch_norm": binding}, dialect=dialect)
-        assert ask_and_judge(cell("batch_norm", backend=backend), case).outcome is outcome
+        assert judged_on(cell("batch_norm", backend=backend), case).outcome is outcome
 
 
 def test_an_unavailable_backend_is_told_once_for_each_cell_and_never_asked():
@@ -185,10 +188,10 @@ def test_a_constant_is_not_enough_to_pass():
 
 def test_cases_that_could_not_have_differed_are_vacuous():
     negative = parse("relu(input=negative_zeros(float32[2,3]))")
-    seen = ask_and_judge(cell(check="special"), negative)
+    seen = judged_on(cell(check="special"), negative)
     assert seen.outcome is Outcome.VACUOUS
     assert not seen.failed
-    empty = ask_and_judge(cell(), parse("relu(input=ramp(float32[0]))"))
+    empty = judged_on(cell(), parse("relu(input=ramp(float32[0]))"))
     assert (empty.outcome, empty.compared) == (Outcome.VACUOUS, 0)
 
 
@@ -215,7 +218,7 @@ def test_an_output_that_must_not_be_there_differs():
         return output, np.zeros(1, np.float32) if mean is None else mean, var
 
     backend = numpy_backend(bindings={"batch_norm": chatty})
-    seen = ask_and_judge(cell("batch_norm", backend=backend), parse(f"{NORM})"))
+    seen = judged_on(cell("batch_norm", backend=backend), parse(f"{NORM})"))
     assert (seen.outcome, seen.reason) == (Outcome.DIFFERS, "returns 2 outputs, expected 1: output")
 
 
@@ -235,7 +238,7 @@ def test_indices_are_compared_too():
         return (found[0], found[1] + 1) if isinstance(found, tuple) else found
 
     case = parse("max_pool1d(input=ramp(float32[1,1,4]), kernel_size=2, return_indices=True)")
-    seen = ask_and_judge(cell("max_pool1d", backend=numpy_backend(bindings={"max_pool1d": off_by_one})), case)
+    seen = judged_on(cell("max_pool1d", backend=numpy_backend(bindings={"max_pool1d": off_by_one})), case)
     assert seen.outcome is Outcome.DIFFERS
     assert seen.details["output"] == "indices"
     assert seen.details["actual"] == seen.details["expected"] + 1
@@ -293,7 +296,7 @@ def test_a_failure_is_shrunk_to_a_tiny_case():
     assert np.prod(data) <= 3
     assert not last.case.attributes
     # The witness alone fails again.
-    assert ask_and_judge(cell("conv2d", backend=flipped_backend()), last.case) == last
+    assert judged_on(cell("conv2d", backend=flipped_backend()), last.case) == last
 
 
 def test_a_flaky_backend_is_told_to_be_flaky():

@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F
 from conformance_cases import OPERATORS, outcomes_of
 
+from conformance.answers import answer
 from conformance.backends import torch as backend
 from conformance.discovery import backends, find_backend
 from conformance.formats import DTYPES, format_of, numpy_dtype
 from conformance.lines import parse
 from conformance.model import Arithmetic, Outcome
-from conformance.run import answer, run
+from conformance.run import run
 
 CPU = find_backend("torch-cpu")
 
