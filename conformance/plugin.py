@@ -5,20 +5,26 @@ It is imported in every pytest run of an environment that has it, so that it imp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from conformance.answers import Asked, Limits
     from conformance.cells import Cell
     from conformance.model import Backend
+    from conformance.record import Record, Tell
     from conformance.report.tally import Tally
 
 HERE = Path(__file__).with_name("test_conformance.py")
 PROPERTY = "convformance"
 ASKED = pytest.StashKey[list["Backend"]]()
+WORKERS = pytest.StashKey[ExitStack]()
+RECORD: pytest.StashKey[Record] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,18 +34,109 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--convformance-examples", type=int, default=100, metavar="N", help="geometries for each cell (100)"
     )
-    group.addoption("--convformance-seed", type=int, default=0, metavar="S", help="seed of the search (0)")
+    group.addoption(
+        "--convformance-seed",
+        type=_seed,
+        default=0,
+        metavar="S",
+        help="seed of the search, or random for a fresh one (0)",
+    )
+    group.addoption(
+        "--convformance-json",
+        metavar="FILE",
+        help="write the verdicts on one --backend as `convformance run --json` does; until the session ends, they are "
+        "in parts beside FILE",
+    )
+    group.addoption(
+        "--convformance-in-process",
+        action="store_true",
+        help="ask backends in this process, for debuggers",
+    )
+    group.addoption(
+        "--convformance-limit-seconds", type=float, default=30.0, metavar="T", help="what a case may take (30)"
+    )
+    group.addoption(
+        "--convformance-limit-mebibytes", type=int, default=4096, metavar="M", help="likewise; 0: no limit (4096)"
+    )
+    group.addoption(
+        "--convformance-deviations",
+        metavar="FILE",
+        help="what the backends that are asked for are known to do otherwise (docs/deviations.md)",
+    )
+
+
+def _seed(word: str) -> int:
+    """Return the seed as a number; a fresh one is printed, so that the session can be repeated."""
+    from conformance.search import seed_of
+
+    try:
+        return seed_of(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the backends that are asked for, so that a name that nothing answers to is told before anything runs."""
+    handed_on = getattr(config, "workerinput", {})
+    config.option.convformance_seed = handed_on.get(PROPERTY, config.option.convformance_seed)
     if config.getoption("--backend"):
-        from conformance.discovery import UsageError, find_backend
+        from conformance.deviations import with_deviations
+        from conformance.discovery import find_backend
+        from conformance.report.grid import printable
 
         try:
-            config.stash[ASKED] = [find_backend(name) for name in config.getoption("--backend")]
-        except UsageError as error:
-            raise pytest.UsageError(str(error)) from error
+            _limits(config)
+            found = [find_backend(name) for name in config.getoption("--backend")]
+            config.stash[ASKED] = [with_deviations(backend, _deviations(config)) for backend in found]
+        except ValueError as error:
+            raise pytest.UsageError(printable(str(error))) from error
+    if config.getoption("--convformance-json"):
+        from conformance.record import Record
+
+        config.stash[RECORD] = Record.of(config, config.stash.get(ASKED, []), _limits(config))
+        config.pluginmanager.register(config.stash[RECORD])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed on to a worker of xdist, which parses the options for itself: a fresh one is drawn once."""
+    node.workerinput[PROPERTY] = node.config.getoption("--convformance-seed")
+
+
+def _limits(config: pytest.Config) -> Limits:
+    from conformance.answers import Limits
+
+    return Limits(config.getoption("--convformance-limit-seconds"), config.getoption("--convformance-limit-mebibytes"))
+
+
+def _deviations(config: pytest.Config) -> str:
+    """Return the path of the file of deviations, from wherever pytest was called; nothing if there is none."""
+    path = config.getoption("--convformance-deviations")
+    return str(config.invocation_params.dir / path) if path else ""
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is asked of whom and where, and what earlier runs did not live to tell."""
+    if ASKED not in config.stash:
+        return []
+    from conformance import __version__
+    from conformance.report.grid import printable
+
+    option, limits = config.getoption, _limits(config)
+    names = ", ".join(backend.name for backend in config.stash[ASKED])
+    where, lines = "in this process", []
+    if not option("--convformance-in-process"):
+        from conformance.journal import unfinished
+
+        where = f"in a worker, {limits.seconds:g} seconds and {limits.mebibytes} MiB a case"
+        lines = [printable(f"an earlier run ended while it asked {line}") for line in unfinished()]
+    settings = f"seed {option('--convformance-seed')}, {option('--convformance-examples')} examples a cell, {where}"
+    return [printable(f"convformance {__version__}: {names}, {settings}"), *lines]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the workers."""
+    config.stash.get(WORKERS, ExitStack()).close()
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -54,19 +151,64 @@ class CellFile(pytest.File):
         """Yield a test for each cell; a backend that is not there and was not asked for is one skipped test."""
         from conformance.cells import cells
         from conformance.discovery import backends
+        from conformance.report.grid import printable
 
         asked = self.config.stash.get(ASKED, [])
-        for backend in asked or backends().values():
+        for found in asked or backends().values():
+            elsewhere = self._worker(found)
+            backend = found if elsewhere is None else elsewhere.backend
             missing = backend.unavailable()
+            every = [cell.on(elsewhere) for cell in cells(backend)]
             if missing is not None:
-                name = f"available[{backend.name}]"
-                yield Unavailable.from_parent(self, name=name, reason=missing, asked=bool(asked))
+                name = printable(f"available[{backend.name}]")
+                yield Unavailable.from_parent(self, name=name, cells=every, reason=missing, asked=bool(asked))
                 continue
-            for cell in cells(backend):
-                yield CellItem.from_parent(self, name=cell.id, cell=cell)
+            for cell in every:
+                yield CellItem.from_parent(self, name=printable(cell.id), cells=[cell])
+
+    def _worker(self, backend: Backend) -> Asked | None:
+        """Start the worker of a backend, which lives as long as the session."""
+        from conformance.run import asking
+
+        in_process = self.config.getoption("--convformance-in-process")
+        try:
+            elsewhere = asking(backend, in_process=in_process, limits=_limits(self.config))
+            return self.config.stash.setdefault(WORKERS, ExitStack()).enter_context(elsewhere)
+        except _plain_errors() as error:
+            raise self.CollectError(str(error)) from error
 
 
-class Unavailable(pytest.Item):
+class CellFailure(Exception):  # noqa: N818  (not an error of this suite but its finding)
+    """A cell that does not conform."""
+
+
+class CellTest(pytest.Item):
+    """A test about cells."""
+
+    def __init__(self, *, cells: Sequence[Cell], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.cells = cells
+
+    def judge(self, cell: Cell, tell: Tell) -> None:
+        """Judge a cell, and have its verdicts told and, where that was asked for, written."""
+        from conformance.run import run_cell
+
+        option, record = self.config.getoption, self.config.stash.get(RECORD, None)
+        with nullcontext(tell) if record is None else record.of_cell(self, cell, tell) as told:
+            run_cell(cell, told, examples=option("--convformance-examples"), seed=option("--convformance-seed"))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return the finding in a few lines; only an error of the suite itself keeps its traceback."""
+        if isinstance(excinfo.value, (CellFailure, pytest.fail.Exception, *_plain_errors())):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return what the report calls this test."""
+        return self.path, None, self.name
+
+
+class Unavailable(CellTest):
     """A backend that cannot run here: skipped with its reason, or failed with it where it was asked for by name."""
 
     def __init__(self, *, reason: str, asked: bool, **rest: Any) -> None:
@@ -74,53 +216,39 @@ class Unavailable(pytest.Item):
         self.reason, self.asked = reason, asked
 
     def runtest(self) -> None:
-        """Say why."""
-        (pytest.fail if self.asked else pytest.skip)(f"{self.name}: {self.reason}")
+        """Say why, of every cell where verdicts are written."""
+        for cell in self.cells if RECORD in self.config.stash else ():
+            self.judge(cell, lambda verdict: None)
+        from conformance.report.grid import printable
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
-        """Return the reason alone."""
-        return str(excinfo.value)
-
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Return what the report calls this test."""
-        return self.path, None, self.name
+        (pytest.fail if self.asked else pytest.skip)(printable(f"{self.name}: {self.reason}"))
 
 
-class CellFailure(Exception):  # noqa: N818  (not an error of this suite but its finding)
-    """A cell that does not conform."""
-
-
-class CellItem(pytest.Item):
+class CellItem(CellTest):
     """One cell, as one test."""
-
-    def __init__(self, *, cell: Cell, **rest: Any) -> None:
-        super().__init__(**rest)
-        self.cell = cell
 
     def runtest(self) -> None:
         """Judge the cell; its tally travels with the test's report, from xdist's workers too."""
+        from conformance.report.grid import printable
         from conformance.report.tally import Tally
-        from conformance.run import run_cell
 
-        cell = self.cell
+        (cell,) = self.cells
         tally = Tally(cell.backend.name, cell.check.name, cell.operator.name, cell.dtype)
-        option = self.config.getoption
-        run_cell(cell, tally.add, examples=option("--convformance-examples"), seed=option("--convformance-seed"))
+        self.judge(cell, tally.add)
         self.user_properties.append((PROPERTY, _packed(tally)))
         if tally.failed:
             raise CellFailure(_why(tally, cell.backend.address))
         if not tally.compared and tally.outcome != "deviates":
-            pytest.skip(f"{tally.outcome}: {tally.reason}")
+            pytest.skip(printable(f"{tally.outcome}: {tally.reason}"))
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return the finding in a few lines; an error of the suite itself keeps its traceback."""
-        if isinstance(excinfo.value, CellFailure):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Return what the report calls this test."""
-        return self.path, None, self.name
+def _plain_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that say all in their message: no traceback helps with them."""
+    from conformance.answers import WorkerError
+    from conformance.discovery import UsageError
+    from conformance.report.jsonl import ReportError
+
+    return UsageError, WorkerError, ReportError
 
 
 def _why(tally: Tally, address: str) -> str:
@@ -174,4 +302,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write(capture.get())
     compared = sum(tally.compared for tally in tallied)
     deviating = sum(tally.outcome is Outcome.DEVIATES for tally in tallied)
-    terminalreporter.write_line(f"{len(tallied)} cells, {compared} numbers compared, {deviating} deviate as declared")
+    seed = terminalreporter.config.getoption("--convformance-seed")
+    counted = f"{len(tallied)} cells, {compared} numbers compared, {deviating} deviate as declared, seed {seed}"
+    terminalreporter.write_line(counted)
+    record = terminalreporter.config.stash.get(RECORD, None)
+    if record is not None:
+        terminalreporter.write_line(f"verdicts in {record.path}: {record.end}")

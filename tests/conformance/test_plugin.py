@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-import conformance.__main__  # noqa: F401  (likewise)
+import conformance.__main__
+import conformance.isolation
 
 MODULE = """
 import numpy as np
@@ -60,7 +61,12 @@ def test_a_backend_that_conforms_passes_and_has_a_grid(suite):
     assert result.ret == 0
     assert counted(result) == {"passed": 3}
     result.stdout.fnmatch_lines(
-        ["*good*", "*operator*float32*", "*relu*conforms*", "3 cells, * numbers compared, 0 deviate as declared"]
+        [
+            "*good*",
+            "*operator*float32*",
+            "*relu*conforms*",
+            "3 cells, * numbers compared, 0 deviate as declared, seed 0",
+        ]
     )
 
 
@@ -124,7 +130,7 @@ def test_a_declared_deviation_passes(suite, pytester):
     pytester.makepyfile(mine=MODULE.replace("(float32[5]), nan=1)", "(float32[5]))"))
     result = suite("DECLARED", "-k", "relu and values")
     assert counted(result) == {"passed": 1}
-    result.stdout.fnmatch_lines(["*relu*deviates*", "1 cells, * numbers compared, 1 deviate as declared"])
+    result.stdout.fnmatch_lines(["*relu*deviates*", "1 cells, * numbers compared, 1 deviate as declared, seed 0"])
 
 
 def test_an_unavailable_backend_that_was_asked_for_fails_with_its_reason(suite):
@@ -190,3 +196,47 @@ def test_the_cells_are_shared_among_workers(pytester):
     assert result.ret == 1
     # The tallies come back from the workers, infinite shares and all.
     result.stdout.fnmatch_lines(["*convformance replay 'relu(*", "*relu*differs: values*", "3 cells, * compared*"])
+
+
+@pytest.mark.parametrize(
+    "broken", ["run.run_cell", "run.asking"], ids=["while a cell is judged", "before any cell is judged"]
+)
+def test_an_error_that_no_case_is_to_blame_for_is_told_in_its_message_alone(suite, monkeypatch, broken):
+    def fail(*_, **__):
+        raise conformance.isolation.WorkerError("the worker cannot be started")
+
+    monkeypatch.setattr(f"conformance.{broken}", fail)
+    result = suite("GOOD", "-k", "relu and float32 and values")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*the worker cannot be started"])
+    assert "Traceback" not in result.stdout.str()
+    assert "plugin.py" not in result.stdout.str()
+
+
+def test_the_header_says_what_is_asked_where_and_what_was_left(suite, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    journal = conformance.journal.Journal("torch-cpu")
+    journal.write(["relu(input=ramp(float32[2]))"])
+    for file in (journal._asking, journal.answers):  # as when the process is killed
+        file.close()
+    words = ("-k", "relu and float32 and values", "--convformance-limit-seconds=5", "--convformance-limit-mebibytes=0")
+    inside = suite("GOOD", *words, "--convformance-in-process")
+    inside.stdout.fnmatch_lines(
+        [f"convformance {conformance.__version__}: good, seed 0, 10 examples a cell, in this *"]
+    )
+    inside.stdout.no_fnmatch_line("an earlier run*")
+    told = "an earlier run ended while it asked torch-cpu: relu(input=ramp(float32[[]2]))"
+    suite("GOOD", *words).stdout.fnmatch_lines(["*: good, *, in a worker, 5 seconds and 0 MiB a case", told])
+    suite("GOOD", *words).stdout.no_fnmatch_line(told)
+
+
+def test_a_limit_that_is_none_is_wrong_usage(suite):
+    result = suite("GOOD", "--convformance-limit-seconds=0")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: limit_seconds=0.0: must be above 0, and finite"])
+
+
+def test_a_seed_that_is_none_is_wrong_usage(suite):
+    result = suite("GOOD", "--convformance-seed=x")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--convformance-seed: 'x' is neither a whole number nor 'random'"])

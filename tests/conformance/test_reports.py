@@ -1,21 +1,16 @@
-"""Verdicts made readable: what a cell adds up to, the grid, and JSON lines that are read back."""
+"""Verdicts made readable: what a cell adds up to, and the grid."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
-from pathlib import Path
 
-import numpy as np
 import pytest
-from conformance_cases import numpy_backend, verdict
+from conformance_cases import verdict
 from rich.console import Console
 
-from conformance import __version__
 from conformance.model import Outcome
 from conformance.report.grid import GRAVITY, element, failure, grid, print_report
-from conformance.report.jsonl import FIELDS, ReportError, Writer, read
 from conformance.report.tally import Tally, tallies
 
 FAILED = verdict(
@@ -171,140 +166,3 @@ def test_an_operator_that_is_not_bound_has_no_row():
     text = printed(tally(C), Tally("honest", "values", "linear", "float32", Counter(unbound=1)))
     assert "conforms" in text
     assert text.count("linear") == text.count("unbound: linear") == 1
-
-
-# JSON lines
-
-
-def written(path, *verdicts, **settings):
-    with Writer(path, numpy_backend(about=lambda: "numpy"), **settings) as writer:
-        for each in verdicts:
-            writer.write(each)
-    return path
-
-
-@pytest.fixture
-def report(tmp_path):
-    return written(tmp_path / "report.jsonl", verdict(share=0.25), FAILED, verdict(Outcome.UNBOUND, case=None), seed=3)
-
-
-def test_what_is_written_is_read_back(report):
-    seen = list(read(report))
-    assert [v.outcome for v in seen] == [Outcome.CONFORMS, Outcome.DIFFERS, Outcome.UNBOUND]
-    assert seen[0] == verdict(share=0.25)
-    assert repr(seen[1]) == repr(FAILED)  # which holds NaN, which equals nothing
-    assert seen[2] == verdict(Outcome.UNBOUND, case=None)
-    assert failure(seen[1]) == failure(FAILED)
-
-
-def test_a_report_says_what_was_run_where_and_how_it_ended(report):
-    head, *_, end = map(json.loads, report.read_text(encoding="utf-8").splitlines())
-    assert head["convformance"] == __version__
-    assert (head["backend"], head["about"], head["seed"]) == ("honest", "numpy", 3)
-    assert head["numpy"] == np.__version__
-    assert {"python", "machine"} < set(head)
-    assert end == {"end": "complete"}
-
-
-def test_an_unavailable_backend_says_nothing_about_itself(tmp_path):
-    backend = numpy_backend(about=lambda: 1 / 0, unavailable=lambda: "gone")
-    with Writer(tmp_path / "report.jsonl", backend):
-        pass
-    assert json.loads((tmp_path / "report.jsonl").read_text(encoding="utf-8").splitlines()[0])["about"] == ""
-
-
-def test_numbers_that_json_lacks_are_words(report):
-    line = report.read_text(encoding="utf-8").splitlines()[2]
-    found = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert found["share"] == "inf"
-    assert (found["details"]["actual"], found["details"]["bound"]) == ("nan", 0.0)
-    assert found["case"] == "relu(input=ramp(float32[2]))"
-
-
-def test_every_verdict_is_there_as_soon_as_it_is_written(tmp_path):
-    path = tmp_path / "report.jsonl"
-    with Writer(path, numpy_backend()) as writer:
-        writer.write(verdict())
-        assert list(read(path)) == [verdict()]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_an_error_ends_a_report_as_interrupted(tmp_path, error):
-    path = tmp_path / "report.jsonl"
-
-    def broken_off():
-        with Writer(path, numpy_backend()) as writer:
-            writer.write(verdict())
-            raise error
-
-    with pytest.raises(error):
-        broken_off()
-    assert json.loads(path.read_text(encoding="utf-8").splitlines()[-1]) == {"end": "interrupted"}
-    assert list(read(path)) == [verdict()]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
-def test_a_full_disk_closes_the_file_all_the_same(tmp_path):
-    with pytest.raises(OSError, match="No space left"):
-        Writer(Path("/dev/full"), numpy_backend())
-    with Writer(tmp_path / "report.jsonl", numpy_backend()) as writer:
-        writer._file.close()
-        writer._file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115  (the writer closes it)
-        with pytest.raises(OSError, match="No space left"):
-            writer.write(verdict())
-    assert writer._file.closed
-
-
-def test_a_last_line_that_was_cut_off_is_left_out(report):
-    lines = report.read_text(encoding="utf-8").splitlines(keepends=True)
-    for cut in (1, len(lines[2]) // 2, len(lines[2]) - 2):
-        report.write_text("".join(lines[:2]) + lines[2][:cut], encoding="utf-8")
-        assert len(list(read(report))) == 1
-
-
-GOOD = {**dict.fromkeys(FIELDS, ""), "outcome": "conforms", "case": None, "compared": 1, "share": 0.5, "details": {}}
-HEAD = '{"convformance": "0.1.0"}'
-
-
-@pytest.mark.parametrize(
-    ("lines", "text"),
-    [
-        ([""], "line 1: not JSON"),
-        ([], "line 1: not the head of a report"),
-        (["not a report"], "line 1: not JSON"),
-        (["[]"], "line 1: not the head of a report; it must hold 'convformance'"),
-        (["{}"], "line 1: not the head of a report"),
-        ([HEAD, "[1]"], "line 2: must be an object, not list"),
-        ([HEAD, "{", "{}"], "line 2: not JSON"),
-        ([HEAD, "[" * 100_000, "{}"], "line 2: not JSON"),
-        ([HEAD, "1" * 5000, "{}"], "line 2: not JSON"),
-        ([HEAD, "\udcff", "{}"], "line 2: not JSON"),
-        ([HEAD, "{}"], "line 2: a verdict holds exactly backend, check, operator"),
-        ([HEAD, json.dumps({**GOOD, "extra": 1})], "line 2: .*not so: extra"),
-        ([HEAD, json.dumps({**GOOD, "outcome": "fine"})], "line 2: 'fine' is not a valid Outcome"),
-        ([HEAD, json.dumps({**GOOD, "outcome": []})], "line 2: "),
-        ([HEAD, json.dumps({**GOOD, "case": "relu()"})], "line 2: column 1: a case has at least one array"),
-        ([HEAD, json.dumps({**GOOD, "case": 3})], "line 2: "),
-        ([HEAD, json.dumps({**GOOD, "share": "much"})], "line 2: could not convert"),
-        ([HEAD, json.dumps({**GOOD, "share": None})], "line 2: "),
-        ([HEAD, json.dumps({**GOOD, "details": 3})], "line 2: "),
-    ],
-)
-def test_a_file_that_is_no_report_is_refused_with_the_line(tmp_path, lines, text):
-    path = tmp_path / "report.jsonl"
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
-    with pytest.raises(ReportError, match=f"report.jsonl, {text}"):
-        list(read(path))
-
-
-def test_a_file_without_a_head_is_no_report_even_if_it_was_cut_off(tmp_path):
-    path = tmp_path / "report.jsonl"
-    path.write_text("not a report", encoding="utf-8")
-    with pytest.raises(ReportError, match="line 1: not JSON"):
-        list(read(path))
-
-
-def test_details_are_read_back_as_they_were(tmp_path):
-    details = {"output": "a", "index": (1, 2), "expected": [math.inf, (1.5,)], "actual": -math.inf, "nested": {"x": 1}}
-    (seen,) = read(written(tmp_path / "report.jsonl", verdict(details=details)))
-    assert seen.details == {**details, "expected": (math.inf, (1.5,))}

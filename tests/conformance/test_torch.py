@@ -165,7 +165,7 @@ main()
 """
 
 
-@pytest.mark.parametrize(("words", "code"), [(["list"], 0), (["run", "torch-cpu", "-o", "relu"], 3)])
+@pytest.mark.parametrize(("words", "code"), [(["list"], 0), (["run", "torch-cpu", "-o", "relu", "--in-process"], 3)])
 def test_all_else_works_where_torch_is_not_installed(words, code):
     done = subprocess.run(
         [sys.executable, "-c", BLOCKED, *words], capture_output=True, text=True, check=False, env={**os.environ}

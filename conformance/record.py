@@ -1,0 +1,159 @@
+"""The verdicts of a session of pytest in a file: each process writes a part of its own, and the last one joins them.
+
+A part lies beside the file and is itself a report that can be read, so that a session that is killed has lost nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.answers import Limits
+from conformance.cells import Cell, cells
+from conformance.checks import CHECKS
+from conformance.model import Backend, Verdict
+from conformance.operators import operators
+from conformance.report.head import head_of
+from conformance.report.jsonl import Writer, line_of
+
+FINISHED = "convformance-finished"
+Tell = Callable[[Verdict], object]
+Key = tuple[str, str, str]
+
+
+class Record:
+    """What this process writes, and where the session ends, what all of them have written."""
+
+    def __init__(self, path: Path, backend: Backend, settings: Mapping[str, Any], worker: str | None) -> None:
+        self.path = path
+        self.end = "incomplete"
+        self._backend, self._settings = backend, settings
+        self._joins = worker is None
+        self._part = path.with_name(f"{path.name}.{worker or 'main'}.part")
+        self._cells: Sequence[Cell] = ()
+        self._open = ExitStack()
+        self._writer: Writer | None = None
+        self._begun: set[str] = set()
+        self._finished: set[Key] = set()
+        if self._joins:
+            for stale in self._parts():  # of a session that was killed, in whose place this one comes
+                stale.unlink()
+
+    @classmethod
+    def of(cls, config: pytest.Config, backends: list[Backend], limits: Limits) -> Record:
+        """Return the record that a session's options ask for."""
+        path = config.invocation_params.dir / config.getoption("--convformance-json")
+        if len(backends) != 1:
+            asked = ", ".join(backend.name for backend in backends) or "none"
+            raise pytest.UsageError(f"--convformance-json={path}: holds the verdicts of one --backend, not of: {asked}")
+        if path.is_dir() or not path.parent.is_dir():
+            raise pytest.UsageError(f"--convformance-json={path}: must be a file in a folder that is there")
+        settings = {
+            "examples": config.getoption("--convformance-examples"),
+            "seed": config.getoption("--convformance-seed"),
+            "stop_at_first": False,
+            "deviations": config.getoption("--convformance-deviations") or "",
+            "limit_seconds": limits.seconds,
+            "limit_mebibytes": limits.mebibytes,
+        }
+        return cls(path, backends[0], settings, getattr(config, "workerinput", {}).get("workerid"))
+
+    def _parts(self) -> list[Path]:
+        return sorted(
+            found
+            for found in self.path.parent.iterdir()
+            if found.name.startswith(f"{self.path.name}.") and found.suffix == ".part"
+        )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which cells are to be judged."""
+        self._cells = [cell for item in session.items for cell in getattr(item, "cells", ())]
+
+    @contextmanager
+    def of_cell(self, item: pytest.Item, cell: Cell, tell: Tell) -> Iterator[Tell]:
+        """Yield a function that tells and writes the verdicts of a cell; of a test that is repeated only the first."""
+        if cell.id in self._begun:
+            yield tell
+            return
+        self._begun.add(cell.id)
+        writer = self._writer = self._writer or self._begin(cell.backend)
+
+        def tell_and_write(verdict: Verdict) -> None:
+            tell(verdict)
+            writer.write(verdict)
+
+        yield tell_and_write
+        writer.settle()
+        item.user_properties.append((FINISHED, (cell.check.name, cell.operator.name, cell.dtype)))
+
+    def _begin(self, backend: Backend) -> Writer:
+        chosen = {
+            "operators": _ordered(operators(), {cell.operator.name for cell in self._cells}),
+            "dtypes": _ordered(backend.dtypes, {cell.dtype for cell in self._cells}),
+            "checks": _ordered(CHECKS, {cell.check.name for cell in self._cells}),
+        }
+        writer = self._open.enter_context(Writer(self._part, head_of(backend, chosen | dict(self._settings))))
+        writer.end = "incomplete"
+        return writer
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note which cells were finished, in whatever process."""
+        found: list[Any] = [value for name, value in report.user_properties if name == FINISHED]
+        self._finished.update((check, operator, dtype) for check, operator, dtype in found)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Close the part of this process; where the session ends, join all of them."""
+        self._open.close()
+        parts = self._parts() if self._joins else []
+        if parts:
+            try:
+                self._join(parts)
+            except OSError as error:
+                where = ", ".join(map(str, parts))
+                pytest.exit(f"{self.path}: {error.strerror}; the verdicts are in {where}", returncode=2)
+
+    def _join(self, parts: Sequence[Path]) -> None:
+        """Put the cells in their order, whoever judged them, and take the parts away."""
+        lines = [line for part in parts for line in _whole_lines(part)]
+        head = json.loads(lines[0])
+        chosen = cells(self._backend, head["operators"], head["dtypes"], head["checks"])
+        order = [(cell.check.name, cell.operator.name, cell.dtype) for cell in chosen]
+        found: dict[Key, bytes] = {}
+        for key, group in groupby(lines, _key):
+            found.setdefault(key, b"".join(group))
+        told = [key for key in order if key in found]
+        if set(order) <= self._finished:
+            self.end = "complete"
+        elif told == order[: len(told)] and set(told[:-1]) <= self._finished:
+            self.end = "interrupted"
+        joined = self.path.with_name(f"{self.path.name}.joined")
+        with joined.open("wb") as file:
+            file.writelines([lines[0], *(found[key] for key in told), line_of({"end": self.end})])
+            file.flush()
+            os.fsync(file.fileno())
+        joined.replace(self.path)
+        for part in parts:
+            part.unlink()
+
+
+def _ordered(names: Iterable[str], chosen: set[str]) -> list[str]:
+    return [name for name in names if name in chosen]
+
+
+def _whole_lines(part: Path) -> list[bytes]:
+    with part.open("rb") as file:
+        return [line for line in file if line.endswith(b"\n")]
+
+
+def _key(line: bytes) -> Key:
+    """Return which cell a line tells of; the head and the end of a part tell of none that there is."""
+    found = json.loads(line)
+    return found.get("check"), found.get("operator"), found.get("dtype")
