@@ -3,7 +3,8 @@
     python benchmarks/suite_share.py [BACKEND] [--examples N]
 
 The suite's own part is what is left when the reference (on the values and, for the bound, on their absolute values)
-and the backend are taken away: drawing cases, making their arrays, the formulas of the bounds, comparing.
+and the backend are taken away: drawing cases, making their arrays, the formulas of the bounds, comparing. The backend
+is asked in this process, so that what it takes is known.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from conformance import cells
 from conformance import run as pipe
 from conformance.discovery import find_backend
 from conformance.fills import Fill
 from conformance.model import Backend, Operator
+from conformance.operators import operators as all_operators
 from conformance.report.tally import Tally
 
 
@@ -67,8 +70,8 @@ def measure(clock: Clock, backend: Backend, operator: Operator, examples: int) -
             "bounds": clock.timed("reference", operator.bounds),
         }
     )
-    for cell in pipe.cells(backend, [operator.name]):
-        clocked = pipe.Cell(backend, timed, cell.dtype, cell.check)
+    for cell in cells.cells(backend, [operator.name]):
+        clocked = cells.Cell(backend, timed, cell.dtype, cell.check)
         clock.timed("drawing", pipe.run_cell)(clocked, tally.add, examples=examples)
     return tally.counts.total()
 
@@ -82,9 +85,9 @@ def main(backend: str, examples: int) -> None:
     parts = ("drawing", "arrays", "reference", "bound", "backend", "judging")
     table = Table("operator", "cases", "us a case", *parts, "suite's own", title=f"share of a case's time, {backend}")
     clock = Clock()
-    operators = pipe.all_operators()
+    operators = all_operators()
     list(pipe.run(chosen, operators=["relu"], examples=1))  # imports the framework before the clock runs
-    pipe.answer = clock.timed("backend", pipe.answer)
+    cells.answer = clock.timed("backend", cells.answer)
     pipe.judge_answer = clock.timed("judging", pipe.judge_answer)
     Fill.array = clock.timed("arrays", Fill.array)  # type: ignore[method-assign]
     for module in list(sys.modules.values()):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import reference
+from conformance.operators import operators
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 NO_ARRAYS = ("reference.windows", "reference.exactness")  # functions of sizes, and a context manager
@@ -30,6 +31,19 @@ def test_every_operator_is_measured(calls, module):
         assert {call.name for call in timed if isinstance(call, calls.Call)} == public
     else:
         assert {gradient.call.name for gradient in timed if isinstance(gradient, calls.Gradient)} == public
+
+
+def test_the_suites_share_is_measured_for_every_operator():
+    command = [sys.executable, str(BENCHMARKS / "suite_share.py"), "--examples", "1"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert not [name for name in operators() if f" {name} " not in shown]
+
+
+def test_the_cost_of_isolation_is_measured():
+    command = [sys.executable, str(BENCHMARKS / "isolation_cost.py"), "--draws", "1", "--rounds", "1"]
+    shown = subprocess.run([*command, "--only", "relu and float32"], capture_output=True, text=True, check=True).stdout
+    for row in ("in batches", "one at a time", "in workers"):
+        assert row in shown
 
 
 def test_the_command_measures_and_writes_what_it_measured(tmp_path):

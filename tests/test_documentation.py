@@ -58,7 +58,7 @@ def test_the_changelog_has_the_version():
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("script", ["reference_speed", "suite_share"])
+@pytest.mark.parametrize("script", ["isolation_cost", "reference_speed", "soak", "suite_share"])
 def test_benchmarks_say_what_they_measure(script):
     command = [sys.executable, str(ROOT / "benchmarks" / f"{script}.py"), "--help"]
     assert "usage" in subprocess.run(command, capture_output=True, text=True, check=True).stdout.lower()
