@@ -6,7 +6,7 @@ Those bytes are read by a grammar of their own: a head in JSON says what follows
 from __future__ import annotations
 
 import json
-import math
+import re
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,9 @@ from conformance.formats import Array, numpy_dtype
 from conformance.model import Backend, Case, Outcome
 
 LONGEST_MESSAGE = 2_000
-LARGEST_ARRAY = 2**29
+LONGEST_SECONDS, MOST_MEBIBYTES = 10**6, 2**30  # more than any case may need, and than the system's calls take
+LARGEST_ANSWER = 2**29
+ADDRESS = re.compile("0x[0-9a-f]{6,}")
 ALIGNED = 64
 LENGTHS = struct.Struct("=qQ")  # at the start of an answer: its stamp, and the length of its head
 BFLOAT16 = "bfloat16"
@@ -34,10 +36,10 @@ class Limits:
     mebibytes: int = 4096
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < math.inf:
-            raise ValueError(f"limit_seconds={self.seconds}: must be above 0, and finite")
-        if self.mebibytes < 0:
-            raise ValueError(f"limit_mebibytes={self.mebibytes}: must be at least 0, which is no limit")
+        if not 0 < self.seconds <= LONGEST_SECONDS:
+            raise ValueError(f"limit_seconds={self.seconds}: must be above 0, and at most {LONGEST_SECONDS}")
+        if not 0 <= self.mebibytes <= MOST_MEBIBYTES:
+            raise ValueError(f"limit_mebibytes={self.mebibytes}: must be 0, which is no limit, to {MOST_MEBIBYTES}")
 
 
 class WorkerError(RuntimeError):
@@ -99,7 +101,7 @@ def _numeric(array: Array) -> Array:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)[:LONGEST_MESSAGE]
+        return ADDRESS.sub("0x...", str(error)[:LONGEST_MESSAGE])  # which differ from run to run
     except Exception as worse:  # an exception of a backend may fail at this too
         return f"(its message raises {type(worse).__name__})"
 
@@ -108,14 +110,15 @@ def packed(answered: list[Array | None] | Raised, stamp: int) -> list[Any]:
     """Return an answer as pieces of bytes, which are views of its arrays where these are contiguous.
 
     stamp: a number that tells it from answers that were written to the same place before.
-    An array that is too large to bring back, which may be one number that claims to be a great many, goes without its
-    values: no case that the suite draws has one.
+    What is too large to bring back, which may be one number that claims to be a great many, goes without its values: no
+    case that the suite draws has such an answer.
     """
     if isinstance(answered, Raised):
         head: Any = {"kind": answered.kind, "message": answered.message}
         arrays = []
     else:
-        told = [a if a is None or a.nbytes <= LARGEST_ARRAY else np.broadcast_to(NOTHING, a.shape) for a in answered]
+        large = sum(a.nbytes for a in answered if a is not None) > LARGEST_ANSWER
+        told = [np.broadcast_to(NOTHING, a.shape) if a is not None and large else a for a in answered]
         head = [None if a is None else [_name(a.dtype), *a.shape] for a in told]
         arrays = [np.ascontiguousarray(a) for a in told if a is not None and a.dtype != NOTHING.dtype and a.size]
     text = json.dumps(head).encode("ascii")

@@ -33,7 +33,7 @@ def _offered(entry: EntryPoint) -> Backend:
     try:
         found = entry.load()
         problem = None if isinstance(found, Backend) else f"{entry.value} is a {type(found).__name__}, not a Backend"
-    except Exception as error:  # whatever an installed package raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever an installed package raises while it is imported
         problem = f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
     return found if problem is None else Backend(entry.name, {}, unavailable=lambda: problem)
 
@@ -50,7 +50,7 @@ def find_backend(name: str) -> Backend:
         sys.path.insert(0, str(Path.cwd()))
     try:
         found: Any = attrgetter(path)(import_module(module))
-    except Exception as error:  # whatever a user's module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a user's module raises while it is imported
         raise UsageError(f"backend={name!r}: {type(error).__name__}: {error}") from error
     if not isinstance(found, Backend):
         raise UsageError(f"backend={name!r}: is a {type(found).__name__}, must be a conformance.model.Backend")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import mmap
-import re
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from conformance import worker
-from conformance.answers import Answer, Died, Limits, WorkerError, unpacked
+from conformance.answers import ADDRESS, Answer, Died, Limits, WorkerError, unpacked
 from conformance.journal import Journal
 from conformance.model import Backend, Case, Outcome
 from conformance.worker import ANSWERED, CHUNK, HEAD, OUT_OF_MEMORY, PID, RETIRED, STOP
@@ -34,17 +34,20 @@ GLANCE_SECONDS = 1e-4  # between two looks at whether an answer has come
 PATIENCE_SECONDS = 0.25  # without an answer, before it is asked whether the worker lives
 GRACE_SECONDS = 5  # after which a case over its limit is ended from here, since the kernel did not
 LINES_KEPT, CHARACTERS_KEPT = 12, 300
+PROCESSES_KEPT = 8  # of those that ended: each holds on to two handles
+_STARTING = threading.Lock()
 
 
 class _Process(SpawnProcess):
     def start(self) -> None:
         """Start without running the parent's main module once more, which may be a user's script without a guard."""
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            super().start()
-        finally:
-            sys.modules["__main__"] = main
+        with _STARTING:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                super().start()
+            finally:
+                sys.modules["__main__"] = main
 
 
 class _Spawn(SpawnContext):
@@ -52,18 +55,29 @@ class _Spawn(SpawnContext):
 
     def __init__(self) -> None:
         self.started: list[_Process] = []
+        self._changing = threading.Lock()  # the pool starts processes in a thread of its own
 
     def Process(self, *args: Any, **kwargs: Any) -> _Process:  # type: ignore[override]  # noqa: N802  (as in its base)
-        self.started.append(_Process(*args, **kwargs))
-        return self.started[-1]
+        with self._changing:
+            while len(self.started) > PROCESSES_KEPT and self.started[0].exitcode is not None:
+                self.started.pop(0).close()
+            self.started.append(_Process(*args, **kwargs))
+            return self.started[-1]
 
     def find(self, pid: int) -> _Process | None:
         """Return the process of that number, the latest if there were several."""
-        return next((process for process in reversed(self.started) if process.pid == pid), None)
+        with self._changing:
+            return next((process for process in reversed(self.started) if process.pid == pid), None)
 
     def last_ended(self) -> _Process | None:
         """Return the latest of the processes that have ended."""
-        return next((process for process in reversed(self.started) if process.exitcode is not None), None)
+        with self._changing:
+            return next((process for process in reversed(self.started) if process.exitcode is not None), None)
+
+    def latest(self) -> _Process | None:
+        """Return the latest of the processes that were started."""
+        with self._changing:
+            return next((process for process in reversed(self.started) if process.pid is not None), None)
 
 
 class Isolated:
@@ -76,10 +90,10 @@ class Isolated:
         self._view = memoryview(self._answers)
         self._head = self._view[:HEAD].cast("q")
         self._context = _Spawn()
-        self._chunk = 0
+        self._chunk = 1  # `answers` begins with zeros: as long as nothing is sent, nothing is taken
         self._overdue = False
         self._accounted: set[int | None] = set()
-        self._future: ProcessFuture[int] | None = None
+        self._future: ProcessFuture[Any] | None = None
         self._address = backend.address or backend.name
         self._start()
         try:
@@ -98,13 +112,16 @@ class Isolated:
 
     def _introduced(self, backend: Backend) -> Backend:
         """Return the record of a backend as its worker sees it: its framework is there, and not here."""
+        self._future = self._pool.schedule(worker.introduce)
         try:
-            told = json.loads(self._pool.schedule(worker.introduce).result())
+            self._comes(0)
+            told = json.loads(self._future.result())
         except ImportError as error:
             told = {"unavailable": f"{self._address} cannot be imported in a worker: {error}"}
-        except (ProcessExpired, BrokenProcessPool):
-            how = self._death(self._context.started[-1])
+        except (ProcessExpired, BrokenProcessPool, CancelledError):
+            how = self._death(self._context.last_ended(), worker.START_SECONDS)
             told = {"unavailable": "; ".join((f"its process {how.reason} when it is imported", *how.printed))}
+        self._future = None
         here = told.get("here", ())
         split = len(backend.declarations) - len(here)  # what a user declares comes before the backend's own
         more, own = backend.declarations[:split], backend.declarations[split:]
@@ -163,7 +180,10 @@ class Isolated:
             self._future = self._pool.schedule(worker.answer_lines, args=(self._chunk, lines))
         except RuntimeError:  # the pool broke when its worker died between two chunks
             self._restart()
-            self._future = self._pool.schedule(worker.answer_lines, args=(self._chunk, lines))
+            try:
+                self._future = self._pool.schedule(worker.answer_lines, args=(self._chunk, lines))
+            except RuntimeError as error:
+                raise WorkerError(f"no process can be started for {self._address}: {error}") from None
 
     def _restart(self) -> None:
         self._stop()
@@ -176,13 +196,13 @@ class Isolated:
     def _comes(self, place: int) -> bool:
         """Wait for the answer at a place of the chunk; return whether there is one."""
         assert self._future is not None
-        since = time.monotonic()
+        taken, since = self._taken(), time.monotonic()
         while not (self._taken() and self._head[ANSWERED] > place):
             if self._future.done():
                 return self._taken() and self._head[ANSWERED] > place  # it may have come between the two looks
             time.sleep(GLANCE_SECONDS)
-            if not self._taken():  # a worker that starts has an alarm of its own
-                since = time.monotonic()
+            if taken != self._taken():
+                taken, since = self._taken(), time.monotonic()
             elif time.monotonic() - since > PATIENCE_SECONDS:
                 self._look_after(time.monotonic() - since)
         return True
@@ -190,18 +210,20 @@ class Isolated:
     def _look_after(self, waited_seconds: float) -> None:
         """Do for a worker that does not answer what neither the pool nor its alarm did."""
         assert self._future is not None
-        process = self._context.find(self._head[PID])
-        if process is None or process.exitcode == 0:
+        taken = self._taken()
+        process = self._context.find(self._head[PID]) if taken else self._context.last_ended()
+        if process is not None and process.exitcode == 0 and (taken or process.pid not in self._accounted):
             self._future.cancel()  # type: ignore[no-untyped-call]  # the pool takes this for the end of its work
-        elif waited_seconds > self.limits.seconds + GRACE_SECONDS and not self._overdue:
+        elif waited_seconds > (self.limits.seconds if taken else worker.START_SECONDS) + GRACE_SECONDS:
             self._overdue = True  # it is stopped, or deaf to its alarm
             self._kill()
 
     def _kill(self) -> None:
         """End the worker that has the chunk in hand, or is to get it."""
-        process = next(process for process in reversed(self._context.started) if process.pid is not None)
-        process.kill()
-        self._accounted.add(process.pid)
+        process = self._context.latest()
+        if process is not None and process.exitcode is None:
+            process.kill()
+            self._accounted.add(process.pid)
 
     def _ended(self, lines: Sequence[str], got: int) -> Died | None:
         """Return what ended the chunk early: the death of the worker in a case, or None where no case is to blame."""
@@ -233,7 +255,7 @@ class Isolated:
             warnings.warn(told, stacklevel=5)
         return quiet
 
-    def _death(self, process: _Process | None) -> Died:
+    def _death(self, process: _Process | None, limit_seconds: float | None = None) -> Died:
         """Return how a worker ended, and take it as told."""
         printed = _last_lines(self._journal.printed())
         if process is not None and not self._overdue:
@@ -241,11 +263,12 @@ class Isolated:
         code = None if process is None else process.exitcode
         self._accounted.add(None if process is None else process.pid)
         if self._overdue or code == -signal.SIGALRM:
-            return Died(Outcome.TIMED_OUT, f"takes longer than {self.limits.seconds:g} seconds", printed)
+            limit = limit_seconds or self.limits.seconds
+            return Died(Outcome.TIMED_OUT, f"takes longer than {limit:g} seconds", printed)
         if code == OUT_OF_MEMORY:
             return Died(Outcome.CRASHED, f"takes more than {self.limits.mebibytes} MiB of memory", printed)
         if code is not None and code < 0:
-            return Died(Outcome.CRASHED, f"is killed by {signal.Signals(-code).name}", printed)
+            return Died(Outcome.CRASHED, f"is killed by {_signal(-code)}", printed)
         return Died(Outcome.CRASHED, f"leaves with exit code {code}", printed)
 
     def _settle(self) -> None:
@@ -286,6 +309,13 @@ class Isolated:
         self.close()
 
 
+def _signal(number: int) -> str:
+    """Return the name of a signal; those of real time have none."""
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
+
+
 def _always(value: Any) -> Callable[[], Any]:
     return lambda: value
 
@@ -300,6 +330,6 @@ def _last_lines(printed: str) -> tuple[str, ...]:
     Addresses differ from run to run, and nobody can look them up.
     """
     before, _, _ = printed.partition(f'  File "{worker.__file__}"')
-    lines = [re.sub(r"0x[0-9a-f]{6,}", "0x...", line.rstrip()) for line in before.splitlines()]
+    lines = [ADDRESS.sub("0x...", line.rstrip()) for line in before.splitlines()]
     kept = [line for line in lines if line and not line.endswith("answers.py") and '/answers.py", line' not in line]
     return tuple(line[:CHARACTERS_KEPT] for line in kept[-LINES_KEPT:])

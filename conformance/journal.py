@@ -6,11 +6,14 @@ tells the next run what was being asked when its own run ended.
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import mmap
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ASKING, ANSWERS, OUTPUT = "asking", "answers", "output"
@@ -25,16 +28,18 @@ def begun(count: int) -> bytes:
 
 def state() -> Path:
     """Return the folder of this user for what must survive a crash; a temporary one where it cannot be made."""
-    chosen = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    folder = Path(chosen) / "convformance"
     try:
+        chosen = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        folder = Path(chosen) / "convformance"
         folder.mkdir(parents=True, exist_ok=True)
         usable = os.access(folder, os.W_OK)
-    except OSError:
+    except (OSError, RuntimeError):  # no home
         usable = False
     if not usable:
         folder = Path(tempfile.gettempdir()) / f"convformance-{os.getuid()}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise OSError(errno.EPERM, "belongs to somebody else", str(folder))
     return folder
 
 
@@ -44,11 +49,14 @@ class Journal:
     def __init__(self, backend: str) -> None:
         hidden = Path(tempfile.mkdtemp(prefix=".new-", dir=state()))
         self._asking = (hidden / ASKING).open("w+b", buffering=0)
-        fcntl.flock(self._asking, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # some file systems know no locks
+            fcntl.flock(self._asking, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.folder = hidden.with_name(f"{_safe(backend)}-{os.getpid()}-{hidden.name[5:]}")
         hidden.rename(self.folder)  # only now can another run see it, and it sees that it is held
         (self.folder / OUTPUT).touch()
         self.answers = (self.folder / ANSWERS).open("w+b")
+        self.answers.write(bytes(mmap.PAGESIZE))  # where nothing is, a full disk would end who looks there
+        self.answers.flush()
         self.answers.truncate(LARGEST_FILE)  # takes no room until it is written to
         self.lines: Sequence[str] = ()
 
@@ -84,9 +92,9 @@ def unfinished() -> Iterator[str]:
             with (folder / ASKING).open("r+b") as asking:
                 fcntl.flock(asking, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 first, *lines = asking.read().decode("utf-8", "replace").splitlines() or [""]
+                shutil.rmtree(folder, ignore_errors=True)
         except OSError:  # it is held by a run that lives, or no such folder
             continue
-        shutil.rmtree(folder, ignore_errors=True)
         count = int(first.split()[0]) if first[:7].strip().isdigit() else 0
         asked = lines[max(0, count - 1) :]
         if asked:
@@ -95,4 +103,4 @@ def unfinished() -> Iterator[str]:
 
 
 def _safe(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:50]
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:50]

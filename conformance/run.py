@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from conformance.answers import Asked, Limits
 from conformance.cells import Cell, cells, standing
+from conformance.checks import CHECKS
 from conformance.discovery import UsageError, find_backend
 from conformance.lines import parse
 from conformance.model import DEATHS, Backend, Case, Declaration, Outcome, Verdict
@@ -139,7 +140,7 @@ class _Trials:
     def passes(self, cases: Sequence[Case]) -> bool:
         """Try cases until one fails; what passes while a witness is being shrunk is no news."""
         fresh = [case for case in cases if not self.recall(case)]
-        if self._seconds > SHRINKING_SECONDS:
+        if self._seconds >= SHRINKING_SECONDS:
             return not self._fails_as_before(cases)
         for verdict in ask_and_judge(self._cell, fresh):
             if verdict.failed:
@@ -172,7 +173,8 @@ def _witnesses(cell: Cell) -> Iterator[tuple[Declaration, Case]]:
         case = parse(declaration.witness)
         probed = declaration.checks
         if declaration.outcome in DEATHS:
-            probed = declaration.checks[:1] if cell.asked is not None else ()
+            asked = [name for name in declaration.checks if CHECKS[name].applies(cell.operator)]
+            probed = tuple(asked[:1]) if cell.asked is not None else ()
         concerned = (case.operator, case.dtype) == (cell.operator.name, cell.dtype) and cell.check.name in probed
         if concerned and declaration.here():
             yield declaration, case

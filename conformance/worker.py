@@ -21,6 +21,7 @@ from pathlib import Path
 
 from conformance.answers import Limits, Raised, answer, packed
 from conformance.discovery import find_backend
+from conformance.formats import Array
 from conformance.journal import ANSWERS, ASKING, LARGEST_FILE, OUTPUT, begun
 from conformance.lines import parse
 from conformance.model import Backend
@@ -65,17 +66,30 @@ class Worker:
     def _limit_resources(self) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.most_handles = min(soft, 4096) // 2
-        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        self.held = _memory("VmSize")
+        _limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
+        _limit(resource.RLIMIT_CORE, 0)
+        self.held = _memory("VmData")
         if self.limits.mebibytes:
-            most = _memory("VmData") + self.limits.mebibytes * 2**20
-            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+            _limit(resource.RLIMIT_DATA, self.held + self.limits.mebibytes * 2**20)
 
-    def _took_most_of_its_memory(self) -> bool:
-        """Whether the limit was within reach: who asks for far too much at once, and gets nothing, took nothing."""
+    def _took_most_of_its_memory(self, refused: bool) -> bool:
+        """Whether a case that raised came near the limit: it still holds what it took, or was refused more of it.
+
+        Who asks for far too much at once, and gets nothing, took nothing.
+        """
         most = self.limits.mebibytes * 2**20
-        return 0 < most < 2 * (_memory("VmPeak") - self.held)
+        taken = _memory("VmData") - self.held
+        if refused:
+            taken = max(taken, _memory("VmPeak") - self.peak)
+        return 0 < most < 2 * taken
+
+    @staticmethod
+    def _packed(found: list[Array | None] | Raised, mark: int) -> Sequence[bytes]:
+        """Return the bytes of an answer; copying one that is not contiguous may need more memory than there is."""
+        try:
+            return packed(found, mark)
+        except MemoryError:
+            os._exit(OUT_OF_MEMORY)
 
     def worn(self) -> bool:
         """Whether cases before have left behind, or taken away, so much that those to come might suffer."""
@@ -91,6 +105,7 @@ class Worker:
         self.head[PID] = self.pid
         self.head[ANSWERED] = 0
         self.head[CHUNK] = chunk
+        self.peak = _memory("VmPeak")
         for count, line in enumerate(lines, 1):
             if self.head[STOP] == chunk or end > FULL:
                 break
@@ -103,9 +118,9 @@ class Worker:
             if os.getpid() != self.pid:  # a backend forked, and this is the copy
                 os._exit(0)
             out_of_memory = isinstance(found, Raised) and found.kind == "MemoryError"
-            if out_of_memory and self._took_most_of_its_memory():
+            if isinstance(found, Raised) and self._took_most_of_its_memory(out_of_memory):
                 os._exit(OUT_OF_MEMORY)
-            end += self._write(packed(found, stamp(chunk, count)), end)
+            end += self._write(self._packed(found, stamp(chunk, count)), end)
             self.head[ANSWERED] = count
             if out_of_memory or self.worn():
                 os._exit(RETIRED)
@@ -117,6 +132,13 @@ class Worker:
         if written != length:
             raise OSError(f"only {written} of {length} bytes of an answer could be written")
         return length
+
+
+def _limit(what: int, most: int) -> None:
+    """Lower a limit of this process, for good; one that is lower already stays."""
+    _, hard = resource.getrlimit(what)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
 
 
 def stamp(chunk: int, count: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import resource
 import sys
@@ -15,6 +16,7 @@ from conformance.journal import ASKING, state
 from conformance.model import Backend, Outcome
 
 HONEST = numpy_backend()
+HOARD: list[Any] = []
 
 
 def _dies(**_: Any) -> None:
@@ -31,6 +33,32 @@ def _dies_on_planes(input: Any) -> Any:
     if input.ndim > 1:
         os._exit(3)
     return np.maximum(input, 0)
+
+
+def _hoards(**_: Any) -> Any:
+    """Take memory without end, and say of the end what some allocators say of it."""
+    hoard = []
+    try:
+        while True:
+            hoard.append(np.ones(2**20))
+    except MemoryError:
+        HOARD.append(hoard)
+        raise RuntimeError("cannot allocate") from None
+
+
+def _reserves(input: Any) -> Any:
+    if input.size == 7:
+        raise MemoryError("far too much")
+    HOARD.append(mmap.mmap(-1, 2**30, prot=0))
+    return np.maximum(input, 0)
+
+
+def _claims(input: Any) -> Any:
+    return np.broadcast_to(np.float32(1), (2**27,)) if input.size == 7 else np.maximum(input, 0)
+
+
+def _real_time(**_: Any) -> None:
+    os.kill(os.getpid(), 40)
 
 
 def _raises() -> Any:
@@ -66,6 +94,8 @@ DECLARED_TO_TIME_OUT = _relu(_dies, _death(Outcome.TIMED_OUT))
 DECLARED_WRONGLY = _relu(_dies_on_large, _death(Outcome.CRASHED))
 DECLARED_TO_DEVIATE = _relu(_dies, _death(Outcome.DEVIATES))
 FRAMEWORK_RAISES = Backend("driver", _raises, dtypes=("float32",))
+FRAMEWORK_LEAVES = Backend("leaving", partial(os._exit, 0), dtypes=("float32",))
+HOARDS, RESERVES, CLAIMS, REAL_TIME = map(_relu, (_hoards, _reserves, _claims, _real_time))
 FRAMEWORK_DIES = Backend("dying", _leaves, dtypes=("float32",))
 READS_ITS_JOURNAL = _relu(_reads_its_journal)
 FULL_DISK, NEARLY_FULL_DISK = _relu(_fills_the_disk), _relu(partial(_fills_the_disk, left=100))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,9 +114,10 @@ def test_answers_are_the_same_in_a_worker_and_here():
 def test_answers_that_fill_the_room_for_them_come_in_parts():
     large = parse("relu(input=ramp(float32[4194304,5]))")  # 80 MiB, of 64 that are awaited
     with Isolated(find_backend("isolated_backends:HONEST")) as worker:
+        first = worker._chunk
         for answered in worker.ask([large, GOOD, large, GOOD]):
             assert answered[0].flat[0] == 1
-        assert worker._chunk == 3
+        assert worker._chunk - first == 3
 
 
 def test_a_death_is_no_refusal():
@@ -143,7 +145,7 @@ def test_shrinking_ends_when_it_has_cost_too_many_workers(monkeypatch):
     with Isolated(find_backend("isolated_backends:DIES_ON_LARGE")) as worker:
         run_cell(cell_on(worker), verdicts.append, examples=100)
         deaths = len(worker._context.started) - 1
-    assert deaths == 4  # that of the witness, the two that were to be spent, and one more that went beyond
+    assert deaths == 3  # that of the witness, and the two that were to be spent
     assert verdicts[-1].outcome is CRASHED
     assert "repeated" not in verdicts[-1].reason
 
@@ -195,6 +197,7 @@ def test_no_death_is_probed_in_this_process():
             "isolated_backends:FRAMEWORK_RAISES cannot be imported in a worker: RuntimeError: no driver",
         ),
         ("FRAMEWORK_DIES", "its process leaves with exit code 5 when it is imported; goodbye"),
+        ("FRAMEWORK_LEAVES", "its process leaves with exit code 0 when it is imported"),
     ],
 )
 def test_a_framework_that_cannot_be_imported_makes_its_backend_unavailable(name, reason):
@@ -242,6 +245,42 @@ def test_a_worker_that_never_comes_to_answer_is_given_up():
         worker._restart()
         with pytest.warns(UserWarning, match="while nothing was asked"), pytest.raises(WorkerError, match=told):
             list(worker.ask([GOOD]))
+
+
+def test_an_allocation_without_end_is_no_refusal():
+    with Isolated(find_backend("isolated_backends:HOARDS"), SMALL) as worker:
+        (found,) = worker.ask([GOOD])
+    assert (found.outcome, found.reason) == (CRASHED, "takes more than 256 MiB of memory")
+
+
+def test_memory_that_an_earlier_case_set_aside_is_not_held_against_a_refusal():
+    with Isolated(find_backend("isolated_backends:RESERVES"), SMALL) as worker:
+        list(worker.ask([GOOD]))
+        (found,) = worker.ask([EVIL])
+    assert found == Raised("MemoryError", "far too much")
+
+
+def test_an_answer_that_cannot_be_copied_costs_its_case():
+    with Isolated(find_backend("isolated_backends:CLAIMS"), SMALL) as worker:
+        huge, good = worker.ask([EVIL, GOOD])
+    assert (huge.outcome, huge.reason) == (CRASHED, "takes more than 256 MiB of memory")
+    assert isinstance(good, list)
+
+
+def test_a_signal_without_a_name_has_its_number():
+    with Isolated(find_backend("isolated_backends:REAL_TIME"), SMALL) as worker:
+        (found,) = worker.ask([GOOD])
+    assert found.reason == "is killed by signal 40"
+
+
+def test_many_deaths_leave_no_handles_behind():
+    with Isolated(find_backend("isolated_backends:DIES_ON_PLANES")) as worker:
+        list(worker.ask([GOOD] * 10))
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        list(worker.ask([GOOD] * 10))
+        assert (
+            len(list(Path("/proc/self/fd").iterdir())) < before + 10
+        )  # two for each, but for those kept and in the making
 
 
 def test_memory_may_be_without_a_limit():

@@ -109,7 +109,7 @@ def test_a_run_that_ends_leaves_nothing(states):
 def test_names_of_backends_are_no_paths(states):
     kept = Journal("../../etc/\n passwd" + "x" * 300)
     assert kept.folder.parent == states
-    assert kept.folder.name.startswith(".._.._etc___passwdxxx")
+    assert kept.folder.name.startswith("______etc___passwdxxx")
     kept.close()
 
 
