@@ -104,8 +104,9 @@ def run(
     Exits with 0 if all conforms or deviates as declared, 1 if something fails, 2 on wrong usage or where the run cannot
     go on, 3 if nothing was compared, 130 if interrupted.
 
-    A resumed run needs neither BACKEND nor options, and leaves the file that it would have left without a break. The
-    versions of Python, NumPy, hypothesis, this program and the backend, and the kind of machine, must be the same.
+    A resumed run needs no options, and BACKEND only where that is a module of one's own; it leaves the file that it
+    would have left without a break. The versions of Python, NumPy, hypothesis, this program and the backend, and the
+    kind of machine, must be the same.
     """
     settings |= {"limit_seconds": limits.seconds, "limit_mebibytes": limits.mebibytes}
     past = None
@@ -113,6 +114,9 @@ def run(
         if resumed is not None:
             past = earlier(resumed)
             _agree(context, past)
+            if backend is None and past.end != "complete" and past.head["address"] not in backends():
+                then = shown(past.head["address"])  # the file may be anybody's, and is not to say what is imported
+                raise click.UsageError(f"{resumed} was written for {then}; name it as BACKEND to have it imported")
             backend, settings, path = past.head["address"], past.settings, resumed
         if backend is None:
             raise click.UsageError("Missing argument 'BACKEND'.")

@@ -68,6 +68,8 @@ def read(path: Path) -> tuple[Declaration, ...]:
 def _text(path: Path) -> str:
     """Return what the file holds, once nothing in it can keep the parser of TOML busy for long."""
     try:
+        if not path.is_file():  # what is none may never end
+            raise DeviationError(f"{path}: must be a file")
         with path.open("rb") as file:
             held = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: a path that holds a NUL

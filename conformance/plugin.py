@@ -6,7 +6,7 @@ It is imported in every pytest run of an environment that has it, so that it imp
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,11 +32,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("convformance", "conformance of convolution, pooling and normalization")
     group.addoption("--backend", action="append", metavar="NAME", help="judge this backend, or package.module:OBJECT")
     group.addoption(
-        "--convformance-examples", type=int, default=100, metavar="N", help="geometries for each cell (100)"
+        "--convformance-examples",
+        type=_word(_examples),
+        default=100,
+        metavar="N",
+        help="geometries for each cell (100)",
     )
     group.addoption(
         "--convformance-seed",
-        type=_seed,
+        type=_word(_seed),
         default=0,
         metavar="S",
         help="seed of the search, or random for a fresh one (0)",
@@ -53,10 +57,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="ask backends in this process, for debuggers",
     )
     group.addoption(
-        "--convformance-limit-seconds", type=float, default=30.0, metavar="T", help="what a case may take (30)"
+        "--convformance-limit-seconds",
+        type=_word(_seconds),
+        default=30.0,
+        metavar="T",
+        help="what a case may take (30)",
     )
     group.addoption(
-        "--convformance-limit-mebibytes", type=int, default=4096, metavar="M", help="likewise; 0: no limit (4096)"
+        "--convformance-limit-mebibytes",
+        type=_word(_mebibytes),
+        default=4096,
+        metavar="M",
+        help="likewise; 0: no limit (4096)",
     )
     group.addoption(
         "--convformance-deviations",
@@ -65,14 +77,41 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def _examples(word: str) -> int:
+    if int(word) < 1:
+        raise ValueError(f"examples={word}: must be at least 1")
+    return int(word)
+
+
+def _word(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return what reads the word of an option, and tells of one that is wrong whatever else is asked for."""
+
+    def read(word: str) -> Any:
+        try:
+            return kind(word)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
 def _seed(word: str) -> int:
     """Return the seed as a number; a fresh one is printed, so that the session can be repeated."""
     from conformance.search import seed_of
 
-    try:
-        return seed_of(word)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return seed_of(word)
+
+
+def _seconds(word: str) -> float:
+    from conformance.answers import Limits
+
+    return Limits(seconds=float(word)).seconds
+
+
+def _mebibytes(word: str) -> int:
+    from conformance.answers import Limits
+
+    return Limits(mebibytes=int(word)).mebibytes
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,7 +124,6 @@ def pytest_configure(config: pytest.Config) -> None:
         from conformance.report.grid import printable
 
         try:
-            _limits(config)
             found = [find_backend(name) for name in config.getoption("--backend")]
             config.stash[ASKED] = [with_deviations(backend, _deviations(config)) for backend in found]
         except ValueError as error:
@@ -129,7 +167,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         from conformance.journal import unfinished
 
         where = f"in a worker, {limits.seconds:g} seconds and {limits.mebibytes} MiB a case"
-        lines = [printable(f"an earlier run ended while it asked {line}") for line in unfinished()]
+        try:
+            lines = [printable(f"an earlier run ended while it asked {line}") for line in unfinished()]
+        except OSError as error:
+            raise pytest.UsageError(printable(str(error))) from error
     settings = f"seed {option('--convformance-seed')}, {option('--convformance-examples')} examples a cell, {where}"
     return [printable(f"convformance {__version__}: {names}, {settings}"), *lines]
 
@@ -248,7 +289,7 @@ def _plain_errors() -> tuple[type[Exception], ...]:
     from conformance.discovery import UsageError
     from conformance.report.jsonl import ReportError
 
-    return UsageError, WorkerError, ReportError
+    return UsageError, WorkerError, ReportError, OSError
 
 
 def _why(tally: Tally, address: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
@@ -20,8 +21,8 @@ from conformance.cells import Cell, cells
 from conformance.checks import CHECKS
 from conformance.model import Backend, Verdict
 from conformance.operators import operators
-from conformance.report.head import head_of
-from conformance.report.jsonl import Writer, line_of
+from conformance.report.head import check_head, head_of
+from conformance.report.jsonl import ReportError, Writer, hold, line_of, records
 
 FINISHED = "convformance-finished"
 Tell = Callable[[Verdict], object]
@@ -42,9 +43,7 @@ class Record:
         self._writer: Writer | None = None
         self._begun: set[str] = set()
         self._finished: set[Key] = set()
-        if self._joins:
-            for stale in self._parts():  # of a session that was killed, in whose place this one comes
-                stale.unlink()
+        self._alone = False
 
     @classmethod
     def of(cls, config: pytest.Config, backends: list[Backend], limits: Limits) -> Record:
@@ -66,15 +65,42 @@ class Record:
         return cls(path, backends[0], settings, getattr(config, "workerinput", {}).get("workerid"))
 
     def _parts(self) -> list[Path]:
-        return sorted(
-            found
-            for found in self.path.parent.iterdir()
-            if found.name.startswith(f"{self.path.name}.") and found.suffix == ".part"
-        )
+        name = re.compile(rf"{re.escape(self.path.name)}\.(main|gw\d+)\.part")
+        return sorted(found for found in self.path.parent.iterdir() if name.fullmatch(found.name))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which cells are to be judged."""
         self._cells = [cell for item in session.items for cell in getattr(item, "cells", ())]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Make room before the first cell begins."""
+        if hasattr(item, "cells"):
+            self._make_room()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Make room before the first worker of xdist begins anything, which it does when all have collected."""
+        if ids:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Take away the parts of a session that was killed, in whose place this one comes; refuse those of a live one.
+
+        They may be of more workers than there are now, and would be joined with what these write.
+        """
+        if self._alone or not self._joins:
+            return
+        stale = self._parts()
+        try:
+            for part in stale:
+                with part.open("rb") as file:
+                    hold(file.fileno())
+            for part in stale:
+                part.unlink()
+        except OSError as error:
+            raise pytest.UsageError(f"--convformance-json={self.path}: {part}: {error.strerror}") from error
+        self._alone = True
 
     @contextmanager
     def of_cell(self, item: pytest.Item, cell: Cell, tell: Tell) -> Iterator[Tell]:
@@ -112,23 +138,33 @@ class Record:
     def pytest_sessionfinish(self) -> None:
         """Close the part of this process; where the session ends, join all of them."""
         self._open.close()
-        parts = self._parts() if self._joins else []
+        parts = self._parts() if self._alone else []
         if parts:
             try:
                 self._join(parts)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 where = ", ".join(map(str, parts))
-                pytest.exit(f"{self.path}: {error.strerror}; the verdicts are in {where}", returncode=2)
+                why = error.strerror if isinstance(error, OSError) else error
+                pytest.exit(f"{self.path}: {why}; the verdicts are in {where}", returncode=2)
 
     def _join(self, parts: Sequence[Path]) -> None:
         """Put the cells in their order, whoever judged them, and take the parts away."""
-        lines = [line for part in parts for line in _whole_lines(part)]
-        head = json.loads(lines[0])
+        begun = {part: lines for part in parts if (lines := _whole_lines(part))}
+        if begun:  # or the disk was full from the start, as every test has told
+            self._join_lines(begun)
+        for part in parts:
+            part.unlink()
+
+    def _join_lines(self, begun: Mapping[Path, Sequence[bytes]]) -> None:
+        first = next(iter(begun))
+        _, head = next(records(first))
+        check_head(first, head)
         chosen = cells(self._backend, head["operators"], head["dtypes"], head["checks"])
         order = [(cell.check.name, cell.operator.name, cell.dtype) for cell in chosen]
         found: dict[Key, bytes] = {}
-        for key, group in groupby(lines, _key):
-            found.setdefault(key, b"".join(group))
+        for part, lines in begun.items():
+            for key, group in groupby(_keyed(part, lines), lambda keyed: keyed[0]):
+                found.setdefault(key, b"".join(line for _, line in group))
         told = [key for key in order if key in found]
         if set(order) <= self._finished:
             self.end = "complete"
@@ -136,12 +172,10 @@ class Record:
             self.end = "interrupted"
         joined = self.path.with_name(f"{self.path.name}.joined")
         with joined.open("wb") as file:
-            file.writelines([lines[0], *(found[key] for key in told), line_of({"end": self.end})])
+            file.writelines([begun[first][0], *(found[key] for key in told), line_of({"end": self.end})])
             file.flush()
             os.fsync(file.fileno())
         joined.replace(self.path)
-        for part in parts:
-            part.unlink()
 
 
 def _ordered(names: Iterable[str], chosen: set[str]) -> list[str]:
@@ -153,7 +187,13 @@ def _whole_lines(part: Path) -> list[bytes]:
         return [line for line in file if line.endswith(b"\n")]
 
 
-def _key(line: bytes) -> Key:
-    """Return which cell a line tells of; the head and the end of a part tell of none that there is."""
-    found = json.loads(line)
-    return found.get("check"), found.get("operator"), found.get("dtype")
+def _keyed(part: Path, lines: Iterable[bytes]) -> Iterator[tuple[Key, bytes]]:
+    """Yield with each line which cell it tells of; the head and the end of a part tell of none that there is."""
+    for number, line in enumerate(lines, 1):
+        try:
+            found = json.loads(line)
+        except ValueError as error:
+            raise ReportError(f"{part}, line {number}: not JSON: {error}") from None
+        if not isinstance(found, dict):
+            raise ReportError(f"{part}, line {number}: must be an object, not {type(found).__name__}")
+        yield (str(found.get("check")), str(found.get("operator")), str(found.get("dtype"))), line

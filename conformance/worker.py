@@ -120,18 +120,11 @@ class Worker:
             out_of_memory = isinstance(found, Raised) and found.kind == "MemoryError"
             if isinstance(found, Raised) and self._took_most_of_its_memory(out_of_memory):
                 os._exit(OUT_OF_MEMORY)
-            end += self._write(self._packed(found, stamp(chunk, count)), end)
+            end += write(self.answers, self._packed(found, stamp(chunk, count)), end)
             self.head[ANSWERED] = count
             if out_of_memory or self.worn():
                 os._exit(RETIRED)
         return int(self.head[ANSWERED])
-
-    def _write(self, pieces: Sequence[bytes], at: int) -> int:
-        length = sum(map(len, pieces))
-        written = os.pwritev(self.answers, pieces, at)
-        if written != length:
-            raise OSError(f"only {written} of {length} bytes of an answer could be written")
-        return length
 
 
 def _limit(what: int, most: int) -> None:
@@ -144,6 +137,15 @@ def _limit(what: int, most: int) -> None:
 def stamp(chunk: int, count: int) -> int:
     """Return the number that tells one answer from all others of a worker: the count-th of a chunk."""
     return chunk << 32 | count
+
+
+def write(handle: int, pieces: Sequence[bytes], at: int) -> int:
+    """Write all of an answer, and return how many bytes it has."""
+    length = sum(map(len, pieces))
+    written = os.pwritev(handle, pieces, at)
+    if written != length:
+        raise OSError(f"only {written} of {length} bytes of an answer could be written")
+    return length
 
 
 def free_handle(handle: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import threading
@@ -115,6 +116,7 @@ def prints_megabytes() -> None:
 
 
 def leaks_handles() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     try:
         while True:
             HOARD.append(Path(__file__).open("rb"))  # noqa: SIM115  (that is the evil)

@@ -58,7 +58,7 @@ class Writer:
             found = os.fstat(self._file.fileno())
             self._regular = stat.S_ISREG(found.st_mode)
             if self._regular:
-                _hold(self._file.fileno())
+                hold(self._file.fileno())
                 if found.st_size < keep:
                     raise OSError(errno.ESTALE, "it has become shorter")
                 self._file.truncate(keep)
@@ -102,7 +102,7 @@ class Writer:
             self.settle()
 
 
-def _hold(handle: int) -> None:
+def hold(handle: int) -> None:
     """Keep other runs from writing to the file; where there are no locks, nothing does."""
     try:
         import fcntl
@@ -162,6 +162,8 @@ def _content(number: int, line: bytes) -> dict[str, Any] | Verdict | str:
     if number == 1:
         if not isinstance(found, dict) or not isinstance(found.get("convformance"), str):
             raise ValueError("not the head of a report; it must hold 'convformance', a version")
+        if not line.endswith(b"\n"):  # or the first verdict of a run that goes on would come to stand behind it
+            raise ValueError("was cut short; a newline must end it")
         return found
     if not isinstance(found, dict):
         raise ValueError(f"must be an object, not {type(found).__name__}")

@@ -115,7 +115,7 @@ def test_an_unavailable_backend_is_not_asked_what_it_is():
         (("run", "users_backends:HONEST", "-c", "speed"), "check='speed': must be one of values"),
         (("run", "users_backends:HONEST", "--examples", "0"), "0 is not in the range x>=1"),
         (("run", "users_backends:HONEST", "--limit-seconds", "nan"), "limit_seconds=nan: must be above 0"),
-        (("run", "users_backends:HONEST", "--limit-mebibytes", "-1"), "limit_mebibytes=-1: must be at least 0"),
+        (("run", "users_backends:HONEST", "--limit-mebibytes", "-1"), "limit_mebibytes=-1: must be 0, which is no"),
         (("run", "users_backends:HONEST", "--seed", "x"), "'x' is neither a whole number nor 'random'"),
         (("run", "users_backends:call"), "is a function, must be a conformance.model.Backend"),
         (("replay", "relu()", "-b", "users_backends:HONEST"), "column 1: a case has at least one array"),

@@ -65,7 +65,7 @@ def test_a_worker_and_this_process_write_the_same(plain, tmp_path):
     assert judged_in(tmp_path / "inside", "--in-process") == plain
 
 
-def test_the_order_of_options_does_not_change_what_is_written(plain, tmp_path):
+def test_defaults_that_are_given_do_not_change_what_is_written(plain, tmp_path):
     assert judged_in(tmp_path / "ordered", "--limit-seconds", "30", "--seed", "0") == plain
 
 

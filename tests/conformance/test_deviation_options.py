@@ -79,11 +79,14 @@ def test_a_report_says_what_was_declared_and_goes_on_with_nothing_else(known):
     *whole, _ = report.read_bytes().splitlines(keepends=True)
     report.write_bytes(b"".join(whole[:5]))
     known.write_text(KNOWN + "# changed\n", encoding="utf-8")
-    refused = CliRunner().invoke(main, ["run", "--resume", "report.jsonl", "--in-process"])
+    refused = CliRunner().invoke(main, ["run", "leaky_module:BACKEND", "--resume", "report.jsonl", "--in-process"])
     assert refused.exit_code == 2
     assert "was begun with deviations_sha256" in " ".join(refused.output.split())
     known.write_text(KNOWN, encoding="utf-8")
-    assert CliRunner().invoke(main, ["run", "--resume", "report.jsonl", "--in-process"]).exit_code == 0
+    assert (
+        CliRunner().invoke(main, ["run", "leaky_module:BACKEND", "--resume", "report.jsonl", "--in-process"]).exit_code
+        == 0
+    )
     assert report.read_bytes().splitlines(keepends=True)[:-1] == whole
 
 

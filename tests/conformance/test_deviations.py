@@ -209,7 +209,7 @@ def test_a_file_that_is_no_such_file_is_refused(file, held, why, more):
 
 @pytest.mark.parametrize("name", ["missing.toml", ".", "a\0b"])
 def test_a_path_that_leads_to_no_file_is_refused(tmp_path, name):
-    with pytest.raises(DeviationError, match=r": (No such file or directory|Is a directory|.*null byte)$"):
+    with pytest.raises(DeviationError, match=r": must be a file$"):
         read(tmp_path / name)
 
 

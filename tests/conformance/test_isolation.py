@@ -18,7 +18,7 @@ from conformance.journal import LONGEST_OUTPUT, state
 from conformance.lines import parse
 from conformance.model import Outcome
 from conformance.run import ask_and_judge, run_cell
-from conformance.worker import free_handle
+from conformance.worker import free_handle, write
 
 GOOD, EVIL = parse("relu(input=ramp(float32[2,3]))"), parse("relu(input=ramp(float32[7]))")
 ASKED = [GOOD, EVIL, GOOD, GOOD, EVIL, EVIL, GOOD]
@@ -314,6 +314,29 @@ def test_a_backend_that_is_asked_in_a_worker_is_not_asked_here():
         assert worker.backend.about() == ""
         with pytest.raises(AssertionError, match="is asked in its worker"):
             worker.backend.functions()["relu"]()
+
+
+def test_a_pool_that_broke_is_replaced_and_one_that_cannot_be_is_told(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("Unexpected error within the Pool")
+
+    with Isolated(find_backend("isolated_backends:HONEST")) as worker:
+        monkeypatch.setattr(worker._pool, "schedule", broken)
+        assert len(list(worker.ask([GOOD]))) == 1
+        monkeypatch.setattr(isolation.ProcessPool, "schedule", broken)
+        with pytest.raises(WorkerError, match="no process can be started for isolated_backends:HONEST: Unexpected"):
+            list(worker.ask([GOOD]))
+
+
+def test_what_is_written_in_part_is_an_error(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (tmp_path / "file").open("wb") as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        try:
+            with pytest.raises(OSError, match="only 36 of 64 bytes"):
+                write(file.fileno(), [b"x" * 60, b"yyyy"], 64)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_start_that_is_interrupted_leaves_nothing(monkeypatch):

@@ -292,6 +292,15 @@ def test_a_file_without_a_head_is_no_report_even_if_it_was_cut_off(tmp_path):
         list(read(path))
 
 
+def test_a_head_without_its_newline_is_refused_as_nothing_can_follow_it(report):
+    first = report.read_bytes().partition(b"\n")[0]
+    report.write_bytes(first)
+    with pytest.raises(ReportError, match=r"report.jsonl, line 1: was cut short; a newline must end it$"):
+        list(read(report))
+    report.write_bytes(first + b"\n")
+    assert list(read(report)) == []
+
+
 @pytest.mark.parametrize(("name", "text"), [("missing", "No such file or directory"), (".", "Is a directory")])
 def test_a_file_that_cannot_be_opened_is_told(tmp_path, name, text):
     with pytest.raises(ReportError, match=f"{text}$"):

@@ -132,6 +132,15 @@ def test_a_state_folder_that_cannot_be_made_is_replaced_by_a_temporary_one(tmp_p
     assert state() == tmp_path / ".local" / "state" / "convformance"
 
 
+def test_a_temporary_folder_of_somebody_else_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null/state")
+    monkeypatch.setattr(journal.tempfile, "gettempdir", lambda: str(tmp_path))
+    uid = os.getuid()
+    monkeypatch.setattr(journal.os, "getuid", lambda: uid + 1)
+    with pytest.raises(OSError, match="belongs to somebody else"):
+        state()
+
+
 WITHOUT_A_GUARD = """
 import sys
 from conformance.run import run

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 import pytest
 import torch
 
@@ -201,9 +204,10 @@ def test_the_cells_are_shared_among_workers(pytester):
 @pytest.mark.parametrize(
     "broken", ["run.run_cell", "run.asking"], ids=["while a cell is judged", "before any cell is judged"]
 )
-def test_an_error_that_no_case_is_to_blame_for_is_told_in_its_message_alone(suite, monkeypatch, broken):
+@pytest.mark.parametrize("kind", [conformance.isolation.WorkerError, OSError])
+def test_an_error_that_no_case_is_to_blame_for_is_told_in_its_message_alone(suite, monkeypatch, broken, kind):
     def fail(*_, **__):
-        raise conformance.isolation.WorkerError("the worker cannot be started")
+        raise kind("the worker cannot be started")
 
     monkeypatch.setattr(f"conformance.{broken}", fail)
     result = suite("GOOD", "-k", "relu and float32 and values")
@@ -230,10 +234,39 @@ def test_the_header_says_what_is_asked_where_and_what_was_left(suite, tmp_path, 
     suite("GOOD", *words).stdout.no_fnmatch_line(told)
 
 
-def test_a_limit_that_is_none_is_wrong_usage(suite):
-    result = suite("GOOD", "--convformance-limit-seconds=0")
+@pytest.mark.parametrize(
+    ("option", "word", "text"),
+    [
+        ("limit-seconds", "0", "limit_seconds=0.0: must be above 0*"),
+        ("limit-seconds", "x", "could not convert string to float: 'x'"),
+        ("limit-mebibytes", "-1", "limit_mebibytes=-1: must be 0, which is no limit*"),
+    ],
+)
+def test_a_limit_that_is_none_is_wrong_usage(suite, option, word, text):
+    result = suite("GOOD", f"--convformance-{option}={word}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: limit_seconds=0.0: must be above 0, and finite"])
+    result.stderr.fnmatch_lines([f"*--convformance-{option}: {text}"])
+
+
+def test_a_run_without_examples_is_wrong_usage(suite):
+    result = suite("GOOD", "--convformance-examples=0")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*examples=0: must be at least 1"])
+
+
+def test_a_limit_that_is_none_is_wrong_usage_whoever_is_asked(pytester):
+    result = pytester.runpytest_inprocess("--convformance-limit-seconds=0", "--convformance-json=verdicts.jsonl")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--convformance-limit-seconds: limit_seconds=0.0: must be above 0*"])
+
+
+def test_a_folder_of_state_that_cannot_be_is_told_in_its_message_alone(suite, pytester, monkeypatch):
+    (pytester.path / f"convformance-{os.getuid()}").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null/state")
+    monkeypatch.setattr(tempfile, "tempdir", str(pytester.path))
+    result = suite("GOOD", "-k", "relu and float32 and values")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: * File exists: *convformance-*"])
 
 
 def test_a_seed_that_is_none_is_wrong_usage(suite):

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import conformance.isolation
 import conformance.record  # (pytester takes away again what is first imported within it)
 from conformance.__main__ import main
-from conformance.report.jsonl import read
+from conformance.report.jsonl import ReportError, Writer, hold, line_of, read
 
 MODULE = """
 import os
@@ -77,6 +77,7 @@ def test_a_session_writes_what_a_run_writes(pytester, folder, backend):
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_workers_together_write_what_a_run_writes(pytester, folder, workers):
+    (folder / "pytest.jsonl.gw7.part").write_text("of a session that was killed", encoding="utf-8")
     result = pytester.runpytest_subprocess(*words("GOOD", "-n", str(workers)))
     assert result.ret == 0
     result.stdout.fnmatch_lines([f"verdicts in {folder / 'pytest.jsonl'}: complete"])
@@ -105,7 +106,7 @@ def test_a_selection_that_no_run_has_is_incomplete(pytester, folder):
     result = pytester.runpytest_inprocess(*words("GOOD", "-k", "(relu and values) or (linear and special)"))
     result.stdout.fnmatch_lines([f"verdicts in {folder / 'pytest.jsonl'}: incomplete"])
     assert ending(folder) == "incomplete"
-    resumed = CliRunner().invoke(main, ["run", "--resume", "pytest.jsonl"])
+    resumed = CliRunner().invoke(main, ["run", "recorded:GOOD", "--resume", "pytest.jsonl"])
     assert resumed.exit_code == 2
     assert "what is missing is not all at its end" in resumed.output
 
@@ -113,7 +114,7 @@ def test_a_selection_that_no_run_has_is_incomplete(pytester, folder):
 def test_a_session_that_stops_early_is_gone_on_with_by_a_run(pytester, folder):
     assert pytester.runpytest_inprocess(*words("WRONG", "-x")).ret == 1
     assert ending(folder) == "interrupted"
-    assert CliRunner().invoke(main, ["run", "--resume", "pytest.jsonl"]).exit_code == 1
+    assert CliRunner().invoke(main, ["run", "recorded:WRONG", "--resume", "pytest.jsonl"]).exit_code == 1
     assert (folder / "pytest.jsonl").read_bytes() == run("WRONG")
 
 
@@ -125,6 +126,45 @@ def test_a_cell_that_an_error_of_the_suite_ended_is_not_finished(pytester, folde
 
 def test_what_is_not_run_writes_nothing(pytester, folder):
     pytester.runpytest_inprocess(*words("GOOD", "-k", "nothing"))
+    assert not (folder / "pytest.jsonl").exists()
+
+
+@pytest.mark.parametrize("more", [("--collect-only",), ("-k", "nothing"), ("-k", "nothing", "-n", "2")])
+def test_what_begins_no_cell_leaves_the_parts_of_a_session_that_was_killed(pytester, folder, more):
+    for name in ("main", "gw0", "gw7"):
+        (folder / f"pytest.jsonl.{name}.part").write_text("of a session that was killed", encoding="utf-8")
+    before = parts(folder)
+    pytester.runpytest_subprocess(*words("GOOD", *more))
+    assert parts(folder) == before
+    assert not (folder / "pytest.jsonl").exists()
+
+
+def test_tests_that_are_no_cells_leave_the_parts_of_a_session_that_was_killed(pytester, folder):
+    pytester.makepyfile(test_other="def test_other(): pass")
+    (folder / "pytest.jsonl.gw7.part").write_text("of a session that was killed", encoding="utf-8")
+    assert pytester.runpytest_inprocess(*words("GOOD", "test_other.py", "-k", "test_other")).ret == 0
+    assert parts(folder) == ["pytest.jsonl.gw7.part"]
+
+
+def test_files_that_only_look_like_parts_are_left_alone(pytester, folder):
+    names = ["pytest.jsonl.gw.part", "pytest.jsonl.mine.part", "pytest.jsonl.old.gw1.part", "pytestxjsonl.gw1.part"]
+    for name in names:
+        (folder / name).write_text("of somebody else", encoding="utf-8")
+    assert pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and values")).ret == 0
+    assert parts(folder) == sorted(names)
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_a_file_that_a_living_session_writes_to_is_wrong_usage(pytester, folder, more):
+    for name in ("main", "gw7"):
+        (folder / f"pytest.jsonl.{name}.part").write_text("of a session", encoding="utf-8")
+    before = parts(folder)
+    with (folder / "pytest.jsonl.main.part").open("rb") as held:
+        hold(held.fileno())
+        result = pytester.runpytest_subprocess(*words("GOOD", "-k", "relu", *more))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --convformance-json=*pytest.jsonl.main.part: another run is writing to it"])
+    assert parts(folder) == before
     assert not (folder / "pytest.jsonl").exists()
 
 
@@ -186,6 +226,44 @@ def test_where_the_parts_cannot_be_joined_they_stay(pytester, folder):
     assert result.ret == 2
     result.stderr.fnmatch_lines([f"*pytest.jsonl: Is a directory; the verdicts are in {folder}/pytest.jsonl.main.part"])
     assert len(list(read(folder / "pytest.jsonl.main.part"))) > 10
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("part + b'rubbish\\n'", r"gw7.part, line \d+: not JSON: Expecting value.*"),
+        ("part + b'\\xff\\n'", r"gw7.part, line \d+: not JSON: 'utf-8' codec.*"),
+        ("part + b'[1]\\n'", r"gw7.part, line \d+: must be an object, not list"),
+        ("b'rubbish\\n' + part", r"gw7.part, line 1: not JSON: Expecting value.*"),
+        ("part.replace(b'\"seed\": 0', b'\"seed\": []')", r"gw7.part, line 1: seed=\[\]: must be a whole number"),
+    ],
+)
+def test_a_part_that_is_corrupt_is_told_and_stays(pytester, folder, what, text):
+    pytester.makeconftest(f"""
+from pathlib import Path
+def pytest_sessionfinish():
+    part = Path("pytest.jsonl.main.part").read_bytes()
+    Path("pytest.jsonl.gw7.part").write_bytes({what})
+""")
+    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and values and float32"))
+    assert result.ret == 2
+    where = ", ".join(f"{folder}/pytest.jsonl.{name}.part" for name in ("gw7", "main"))
+    result.stderr.re_match_lines([f".*pytest.jsonl: .*{text}; the verdicts are in {where}"])
+    assert parts(folder) == ["pytest.jsonl.gw7.part", "pytest.jsonl.main.part"]
+    assert not (folder / "pytest.jsonl").exists()
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_nothing_to_join(pytester, folder, monkeypatch):
+    def put(writer, line):
+        writer._file.write(line_of(line)[:10])
+        raise ReportError(f"{writer._path}: No space left on device")
+
+    monkeypatch.setattr(Writer, "_put", put)
+    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and values and float32"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*pytest.jsonl.main.part: No space left on device"])
+    assert not parts(folder)
+    assert not (folder / "pytest.jsonl").exists()
 
 
 def test_a_fresh_seed_is_told_and_shared_by_all_workers(pytester, folder):

@@ -85,6 +85,10 @@ def whole(folder, unbroken):
     return path, unbroken[1]
 
 
+def resume(path, *words):
+    return call("resumed_module:BACKEND", "--resume", path, *words)
+
+
 def start(*words):
     # What is killed while it writes down what it covers leaves a file that cannot be read.
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
@@ -109,15 +113,15 @@ def chain(path, sizes, whole):
     """Run and resume, killed whenever the file has grown to the next size; return how often it was still at work."""
     killed = 0
     for size in sizes:
-        begin = ("--resume", path) if path.exists() else ("resumed_module:BACKEND", *WORDS, "--json", path)
-        process = start(*begin)
+        begin = ("--resume", path) if path.exists() else (*WORDS, "--json", path)
+        process = start("resumed_module:BACKEND", *begin)
         kill_at(process, path, size)
         killed += process.returncode == -signal.SIGKILL
         left = path.read_bytes()
         kept = left[: left.rfind(b"\n") + 1]
         assert whole.startswith(kept)
         assert left == kept or (whole[len(kept) :].partition(b"\n")[0] + b"\n").startswith(left[len(kept) :])
-    process = start("--resume", path)
+    process = start("resumed_module:BACKEND", "--resume", path)
     output, _ = process.communicate()
     assert process.returncode == 1, output
     assert path.read_bytes() == whole
@@ -144,7 +148,7 @@ def test_whenever_a_run_is_interrupted_it_is_gone_on_with(folder, whole):
     assert f"and in {path}, with which --resume goes on\n" in output
     assert path.read_bytes().endswith(b'\n{"end": "interrupted"}\n')
     assert expected.startswith(path.read_bytes()[:-23])
-    assert call("--resume", path).exit_code == 1
+    assert resume(path).exit_code == 1
     assert path.read_bytes() == expected
 
 
@@ -160,7 +164,7 @@ def test_a_resumed_run_reports_all_there_is(folder, whole, share):
     path = folder / "half.jsonl"
     path.write_bytes(text[: head + int((len(text) - head) * share)])
     count = len(list(read(path)))
-    result = call("--resume", path, "--in-process")
+    result = resume(path, "--in-process")
     assert result.exit_code == 1
     assert path.read_bytes() == text
     assert f"going on with {path} after {count} verdicts\n" in result.output
@@ -173,7 +177,7 @@ def test_nothing_that_was_told_is_asked_again(folder, whole, monkeypatch):
     path.write_bytes(text[: text.rindex(b'{"end"')])
     asked = []
     monkeypatch.setattr("conformance.cells.answer", lambda *words: asked.append(words))
-    assert call("--resume", path, "--in-process").exit_code == 1
+    assert resume(path, "--in-process").exit_code == 1
     assert path.read_bytes() == text
     assert not asked
 
@@ -185,7 +189,7 @@ def test_a_run_that_stops_at_the_first_failure_does_so_when_it_is_resumed(folder
     assert b'"pad"' not in text[text.index(b"\n") :]
     for cut in (len(text) // 2, text.rindex(b'{"end"')):
         path.write_bytes(text[:cut])
-        assert call("--resume", path, "--in-process").exit_code == 1
+        assert resume(path, "--in-process").exit_code == 1
         assert path.read_bytes() == text
 
 
@@ -257,7 +261,11 @@ def without_end(text):
         (changed_head(operators="relu"), "line 1: operators='relu': must be a list of names"),
         (changed_head(stop_at_first=0), "line 1: stop_at_first=0: must be true or false"),
         (changed_head(address=None), "line 1: address=None: must be a text"),
-        (changed_head(address="nothing"), "backend='nothing': must be one of"),
+        (
+            changed_head(address="other:BACKEND"),
+            "backend='resumed_module:BACKEND': {path} was begun with 'other:BACKEND'",
+        ),
+        (lambda text: text.partition(b"\n")[0], "line 1: was cut short; a newline must end it"),
         (changed_head(operators=["relu", "gelu"]), "operator='gelu': must be one of"),
         (changed_head(operators=[]), "was begun with operators=[], and here it is ['relu', 'linear', "),
         (changed_head(about="mine 0"), "was begun with about='mine 0', and here it is 'mine 1'"),
@@ -278,10 +286,34 @@ def test_a_file_that_is_not_of_such_a_run_is_refused_and_kept(folder, whole, cha
     if "are not of this run" in text:  # only the last cell is drawn again
         found = found[: found.index(b'"check": "special"')].rpartition(b"\n")[0] + b"\n"
     path.write_bytes(found)
-    result = call("--resume", path, "--in-process")
+    result = resume(path, "--in-process")
     assert result.exit_code == 2, result.output
-    assert text in result.output.replace("\n", " ")
+    assert text.format(path=path) in result.output.replace("\n", " ")
     assert path.read_bytes().removesuffix(b'{"end": "interrupted"}\n') == found
+
+
+@pytest.mark.parametrize("address", ["resumed_module:BACKEND", "imported_by_a_file:BACKEND", "nothing"])
+def test_a_file_does_not_say_what_is_imported(folder, whole, address):
+    (folder / "imported_by_a_file.py").write_text("raise SystemExit('imported')", encoding="utf-8")
+    path = folder / "anybodys.jsonl"
+    found = changed_head(address=address)(without_end(whole[0].read_bytes()))
+    path.write_bytes(found)
+    sys.modules.pop("resumed_module", None)
+    result = call("--resume", path, "--in-process")
+    assert result.exit_code == 2
+    assert f"{path} was written for '{address}'; name it as BACKEND to have it imported\n" in result.output
+    assert "resumed_module" not in sys.modules
+    assert path.read_bytes() == found
+
+
+def test_a_backend_that_is_known_by_name_is_gone_on_with_without_being_named(folder):
+    path = folder / "known.jsonl"
+    words = ("-o", "relu", "-d", "float32", "-c", "sizes", "--examples", "5", "--in-process")
+    assert call("torch-cpu", *words, "--json", path).exit_code == 0
+    text = path.read_bytes()
+    path.write_bytes(without_end(text))
+    assert call("--resume", path, "--in-process").exit_code == 0
+    assert path.read_bytes() == text
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
