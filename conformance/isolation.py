@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import mmap
 import signal
-import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +16,7 @@ from concurrent.futures import CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing.context import SpawnContext, SpawnProcess
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -28,56 +25,13 @@ from conformance import worker
 from conformance.answers import ADDRESS, Answer, Died, Limits, WorkerError, unpacked
 from conformance.journal import Journal
 from conformance.model import Backend, Case, Outcome
+from conformance.processes import Spawn, WorkerProcess
 from conformance.worker import ANSWERED, CHUNK, HEAD, OUT_OF_MEMORY, PID, RETIRED, STOP
 
 GLANCE_SECONDS = 1e-4  # between two looks at whether an answer has come
 PATIENCE_SECONDS = 0.25  # without an answer, before it is asked whether the worker lives
 GRACE_SECONDS = 5  # after which a case over its limit is ended from here, since the kernel did not
 LINES_KEPT, CHARACTERS_KEPT = 12, 300
-PROCESSES_KEPT = 8  # of those that ended: each holds on to two handles
-_STARTING = threading.Lock()
-
-
-class _Process(SpawnProcess):
-    def start(self) -> None:
-        """Start without running the parent's main module once more, which may be a user's script without a guard."""
-        with _STARTING:
-            main = sys.modules["__main__"]
-            sys.modules["__main__"] = ModuleType("__main__")
-            try:
-                super().start()
-            finally:
-                sys.modules["__main__"] = main
-
-
-class _Spawn(SpawnContext):
-    """A way to start processes that knows those that it started: the pool forgets how its workers ended."""
-
-    def __init__(self) -> None:
-        self.started: list[_Process] = []
-        self._changing = threading.Lock()  # the pool starts processes in a thread of its own
-
-    def Process(self, *args: Any, **kwargs: Any) -> _Process:  # type: ignore[override]  # noqa: N802  (as in its base)
-        with self._changing:
-            while len(self.started) > PROCESSES_KEPT and self.started[0].exitcode is not None:
-                self.started.pop(0).close()
-            self.started.append(_Process(*args, **kwargs))
-            return self.started[-1]
-
-    def find(self, pid: int) -> _Process | None:
-        """Return the process of that number, the latest if there were several."""
-        with self._changing:
-            return next((process for process in reversed(self.started) if process.pid == pid), None)
-
-    def last_ended(self) -> _Process | None:
-        """Return the latest of the processes that have ended."""
-        with self._changing:
-            return next((process for process in reversed(self.started) if process.exitcode is not None), None)
-
-    def latest(self) -> _Process | None:
-        """Return the latest of the processes that were started."""
-        with self._changing:
-            return next((process for process in reversed(self.started) if process.pid is not None), None)
 
 
 class Isolated:
@@ -89,7 +43,7 @@ class Isolated:
         self._answers = mmap.mmap(self._journal.answers.fileno(), 0)
         self._view = memoryview(self._answers)
         self._head = self._view[:HEAD].cast("q")
-        self._context = _Spawn()
+        self._context = Spawn()
         self._chunk = 1  # `answers` begins with zeros: as long as nothing is sent, nothing is taken
         self._overdue = False
         self._accounted: set[int | None] = set()
@@ -255,7 +209,7 @@ class Isolated:
             warnings.warn(told, stacklevel=5)
         return quiet
 
-    def _death(self, process: _Process | None, limit_seconds: float | None = None) -> Died:
+    def _death(self, process: WorkerProcess | None, limit_seconds: float | None = None) -> Died:
         """Return how a worker ended, and take it as told."""
         printed = _last_lines(self._journal.printed())
         if process is not None and not self._overdue:

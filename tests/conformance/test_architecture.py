@@ -40,12 +40,13 @@ ARROWS = {
     "conformance.registry": (set(), set()),
     "conformance.answers": (NOUNS, {"numpy"}),
     "conformance.journal": (set(), set()),
+    "conformance.processes": (set(), set()),
     "conformance.worker": (
         NOUNS | {"conformance.answers", "conformance.discovery", "conformance.journal", "conformance.lines"},
         set(),
     ),
     "conformance.isolation": (
-        NOUNS | {"conformance.answers", "conformance.journal", "conformance.worker"},
+        NOUNS | {"conformance.answers", "conformance.journal", "conformance.processes", "conformance.worker"},
         {"pebble"},
     ),
     "conformance.discovery": (NOUNS | {"conformance.registry"}, set()),
