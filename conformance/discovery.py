@@ -47,7 +47,7 @@ def find_backend(name: str) -> Backend:
     if not colon or not module or not path:
         raise UsageError(f"backend={name!r}: must be one of {', '.join(known)}, or package.module:OBJECT")
     if str(Path.cwd()) not in sys.path:  # a user's module lies where the user is, where an installed command is not
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))  # last: nothing there may stand in for what is installed, in a worker either
     try:
         found: Any = attrgetter(path)(import_module(module))
     except (Exception, SystemExit) as error:  # whatever a user's module raises while it is imported
