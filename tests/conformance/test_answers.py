@@ -165,3 +165,10 @@ def test_long_messages_are_cut():
         raise ValueError("x" * 10**6)
 
     assert answered(raises) == Raised("ValueError", "x" * LONGEST_MESSAGE)
+
+
+def test_messages_hold_no_addresses():
+    def raises(**_):
+        raise ValueError(f"bad {object()}")
+
+    assert answered(raises) == Raised("ValueError", "bad <object object at 0x...>")

@@ -174,6 +174,13 @@ def test_a_declared_death_that_does_not_come_is_stale(name):
     assert verdicts[0].reason == "no longer true: it dies"
 
 
+def test_a_declared_death_is_probed_under_a_check_that_its_operator_has():
+    verdicts = []
+    with Isolated(find_backend("isolated_backends:DECLARED_WHERE_NOTHING_IS_ASKED")) as worker:
+        run_cell(cell_on(worker), verdicts.append, examples=5)  # relu has no rejections
+    assert verdicts[0].outcome is Outcome.STALE
+
+
 def test_a_death_where_something_else_is_declared_fails():
     verdicts = []
     with Isolated(find_backend("isolated_backends:DECLARED_TO_DEVIATE")) as worker:
