@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import re
 import signal
 import time
 import warnings
@@ -21,7 +22,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from conformance import worker
+from conformance import answers, worker
 from conformance.answers import ADDRESS, Answer, Died, Limits, WorkerError, unpacked
 from conformance.journal import Journal
 from conformance.model import Backend, Case, Outcome
@@ -32,6 +33,7 @@ GLANCE_SECONDS = 1e-4  # between two looks at whether an answer has come
 PATIENCE_SECONDS = 0.25  # without an answer, before it is asked whether the worker lives
 GRACE_SECONDS = 5  # after which a case over its limit is ended from here, since the kernel did not
 LINES_KEPT, CHARACTERS_KEPT = 12, 300
+OUR_FRAME = re.compile("|".join(re.escape(f'  File "{module.__file__}"') for module in (answers, worker)))
 
 
 class Isolated:
@@ -283,7 +285,6 @@ def _last_lines(printed: str) -> tuple[str, ...]:
 
     Addresses differ from run to run, and nobody can look them up.
     """
-    before, _, _ = printed.partition(f'  File "{worker.__file__}"')
+    before, *_ = OUR_FRAME.split(printed, maxsplit=1)
     lines = [ADDRESS.sub("0x...", line.rstrip()) for line in before.splitlines()]
-    kept = [line for line in lines if line and not line.endswith("answers.py") and '/answers.py", line' not in line]
-    return tuple(line[:CHARACTERS_KEPT] for line in kept[-LINES_KEPT:])
+    return tuple(line[:CHARACTERS_KEPT] for line in list(filter(None, lines))[-LINES_KEPT:])

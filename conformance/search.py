@@ -32,7 +32,7 @@ class _Broken(BaseException):
         self.error = error
 
 
-class Choices(PrimitiveProvider):
+class SeededProvider(PrimitiveProvider):
     """Where hypothesis gets its choices from while it draws: each is as likely as any other, and the seed decides.
 
     It makes those that the suite draws from: bytes, bounded integers and booleans.
@@ -71,7 +71,7 @@ class Choices(PrimitiveProvider):
         raise _Broken(NotImplementedError(f"{what} is to be drawn; choose bytes, bounded integers or booleans"))
 
 
-AVAILABLE_PROVIDERS["convformance"] = f"{__name__}.{Choices.__name__}"
+AVAILABLE_PROVIDERS["convformance"] = f"{__name__}.{SeededProvider.__name__}"
 
 
 def seed_of(word: str) -> int:
