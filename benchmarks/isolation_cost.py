@@ -40,7 +40,7 @@ def batches(backend: str, draws: int) -> list[list[Case]]:
         return True
 
     for cell in cells(find_backend(backend), OPERATORS, ["float32"], ["values"]):
-        search(cell.check.strategy(cell.operator, cell.dtype), keep, draws=draws, seed=0)
+        search(cell.check.strategy(cell.operator, cell.dtype, cell.backend), keep, draws=draws, seed=0)
     return found
 
 

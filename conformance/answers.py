@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 import struct
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from conformance.calls import NOTHING, perform
 from conformance.formats import Array, numpy_dtype
 from conformance.model import Backend, Case, Outcome
 
@@ -25,7 +25,6 @@ ADDRESS = re.compile("0x[0-9a-f]{6,}")
 ALIGNED = 64
 LENGTHS = struct.Struct("=qQ")  # at the start of an answer: its stamp, and the length of its head
 BFLOAT16 = "bfloat16"
-NOTHING = np.zeros((), "V1")
 
 
 @dataclass(frozen=True)
@@ -82,21 +81,9 @@ class Asked(Protocol):
 def answer(backend: Backend, case: Case, caught: type[BaseException] = Exception) -> list[Array | None] | Raised:
     """Return what the backend answers: its outputs as arrays, or what it raised."""
     try:
-        function = backend.functions()[case.operator]
-        tensors = {name: backend.from_numpy(fill.array().copy()) for name, fill in case.inputs.items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a warning is not part of the answer
-            result = function(**tensors, **case.attributes)
-        outputs = result if isinstance(result, tuple) else (result,)
-        return [None if output is None else _numeric(np.asarray(backend.to_numpy(output))) for output in outputs]
+        return perform(backend, case)
     except caught as error:  # whatever a backend raises is its answer
         return Raised(type(error).__name__, _message(error))
-
-
-def _numeric(array: Array) -> Array:
-    """Return the array; where it holds no numbers, one of its shape that holds nothing."""
-    known = array.dtype.kind in "biufc" or array.dtype == numpy_dtype(BFLOAT16)
-    return array if known else np.broadcast_to(NOTHING, array.shape)
 
 
 def _message(error: BaseException) -> str:

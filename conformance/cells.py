@@ -72,4 +72,5 @@ def standing(cell: Cell) -> Verdict | None:
         return cell.verdict(Outcome.UNAVAILABLE, reason)
     if cell.operator.name not in cell.backend.functions():
         return cell.verdict(Outcome.UNBOUND, f"{cell.backend.name} binds no {cell.operator.name}")
-    return None
+    lacking = cell.check.lacking(cell.operator, cell.backend)
+    return None if lacking is None else cell.verdict(Outcome.UNBOUND, lacking)

@@ -67,7 +67,7 @@ class Tape:
 
 @dataclass(frozen=True)
 class Fill:
-    """A recipe for one array.
+    """A recipe for one array; layout: the name that the backend has for how it lies in memory, empty for C order.
 
     >>> Fill("ramp", "float32", (2, 3))
     ramp(float32[2,3])
@@ -80,6 +80,7 @@ class Fill:
     shape: Shape
     seed: int = 0
     scale: float = 1
+    layout: str = ""
 
     def __repr__(self) -> str:
         extents = ",".join(map(str, self.shape)) or "()"
@@ -88,7 +89,8 @@ class Fill:
             for name, value, default in (("seed", self.seed, 0), ("scale", self.scale, 1))
             if value != default
         )
-        return f"{self.kind}({self.dtype}[{extents}]{more})"
+        laid = f', layout="{self.layout}"' if self.layout else ""
+        return f"{self.kind}({self.dtype}[{extents}]{more}{laid})"
 
     def array(self) -> Array:
         """Return the array, read-only; equal recipes give equal arrays in every version of NumPy."""
@@ -206,10 +208,33 @@ def _tiny(tape: Tape, fill: Fill) -> Array:
     return _integers(tape, fill) * format_of(fill.dtype).least_subnormal
 
 
+def _repeated(tape: Tape, fill: Fill) -> Array:
+    """Integers from -scale to scale, without 0, the same for all indices of the first axis."""
+    row = _integers(tape, Fill("integers", fill.dtype, fill.shape[1:], fill.seed, fill.scale))
+    return np.broadcast_to(row.reshape(fill.shape[1:]), fill.shape)
+
+
+def _labels(tape: Tape, fill: Fill) -> Array:
+    """Whole numbers from 0 to below `scale`, such as classes."""
+    return tape.integers(0, int(fill.scale) - 1, _size(fill))
+
+
+def _places(tape: Tape, fill: Fill) -> Array:
+    """Different whole numbers from 0 to below `scale` for every plane, such as flat indices; again if it has more."""
+    planes, most, size = math.prod(fill.shape[:2]), int(fill.scale), math.prod(fill.shape[2:])
+    order = np.argsort(tape.uniform(planes * most).reshape(planes, most), axis=1)
+    return order[:, np.arange(size) % most].reshape(fill.shape)
+
+
 def _huge(tape: Tape, fill: Fill) -> Array:
     """Values of either sign from a quarter of the largest finite number up to it."""
     values = (0.25 + 0.75 * tape.uniform(_size(fill))) * format_of(fill.dtype).largest
     return values * tape.choice((-1, 1), _size(fill))
+
+
+def _unit(tape: Tape, fill: Fill) -> Array:
+    """Odd multiples of 1/16 between 0 and 1: every format holds them, and their sums with whole numbers below 16."""
+    return tape.integers(0, 7, _size(fill)) / 8 + 1 / 16
 
 
 KINDS: dict[str, Callable[[Tape, Fill], Array]] = {
@@ -229,4 +254,12 @@ KINDS: dict[str, Callable[[Tape, Fill], Array]] = {
     "negative_zeros": _negative_zeros,
     "tiny": _tiny,
     "huge": _huge,
+    "repeated": _repeated,
+    "labels": _labels,
+    "places": _places,
+    "unit": _unit,
 }
+# Whole numbers that name things, of dtype int64 whatever the floats beside them are.
+WHOLE_KINDS = frozenset({"labels", "places"})
+# What an operator asks for because other numbers would mean nothing to it.
+MEANINGFUL_KINDS = WHOLE_KINDS | {"unit"}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 import reference
+import reference.vjp
 from conformance.formats import Array
 from conformance.model import Fault
 
@@ -20,16 +22,16 @@ Binding = Callable[..., Any]
 
 @cache
 def honest(operator: str) -> Binding:
-    """Return the binding of the operator that is right, the same one every time.
+    """Return the binding of an operator, or of `vjp.` and its name, that is right: the same one every time.
 
     >>> honest("relu")(input=np.array([-1, 2], np.float32))
     array([0., 2.], dtype=float32)
     """
-    return partial(_rounded, getattr(reference, operator))
+    return partial(_rounded, attrgetter(operator)(reference))
 
 
 def _rounded(function: Binding, **call: Any) -> Any:
-    dtype = call["input"].dtype
+    dtype = next(value.dtype for value in call.values() if isinstance(value, np.ndarray))
     with np.errstate(all="ignore"):
         result = function(**call)
     if isinstance(result, tuple):
@@ -51,10 +53,11 @@ def fault(
     mistake: Callable[..., Any],
     dtype: str = "float32",
     twin: Binding | None = None,
+    kind: str = "index",
 ) -> Fault:
     """Return the fault that `mistake` makes of the honest binding, its first argument; the rest is the call.
 
     twin: the right implementation of the same design, where that is not the honest binding itself.
     """
-    right = honest(operator)
-    return Fault(name, sentence, operator, check, partial(mistake, right), twin or right, dtype)
+    right = honest(f"vjp.{operator}" if check == "gradients" else operator)
+    return Fault(name, sentence, operator, check, partial(mistake, right), twin or right, dtype, kind)

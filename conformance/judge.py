@@ -51,7 +51,7 @@ def judge_values(
     details: Mapping[str, Any] = {}
     for name, e in expected.items():
         a = actual[name].astype(e.dtype if e.dtype.kind == "i" else np.float64, copy=False)
-        limit, e = _overflown(e, bounds[name].absolute, output) if e.dtype.kind != "i" else (bounds[name].absolute, e)
+        limit, e = overflown(e, bounds[name].absolute, output) if e.dtype.kind != "i" else (bounds[name].absolute, e)
         if _identical(e, a, limit, bounds[name]):
             compared += e.size
             telling = telling or bool(e.any()) or _telling(e, limit, bounds[name])
@@ -81,7 +81,7 @@ def _names(outputs: Mapping[str, Array]) -> str:
     return ", ".join(outputs) or "nothing"
 
 
-def _overflown(expected: Array, absolute: Array, output: Format) -> tuple[Array, Array]:
+def overflown(expected: Array, absolute: Array, output: Format) -> tuple[Array, Array]:
     """Expect infinity where the value lies beyond the format for sure, and waive it where it lies on the edge."""
     size = np.abs(expected)
     if not size.size or size.max() < output.largest / 2:

@@ -1,7 +1,7 @@
 """Read back the one line that a case prints: a grammar of its own, so small that no text can do more than be refused.
 
-    case  = name "(" [ word { "," word } ] ")"          word  = name "=" ( fill | value )
-    fill  = kind "(" dtype "[" extents "]" { "," ("seed"|"scale") "=" number } ")"
+    case  = [ name "." ] name "(" [ word { "," word } ] ")"          word  = name "=" ( fill | value )
+    fill  = kind "(" dtype "[" extents "]" { "," ("seed"|"scale") "=" number | "," "layout" "=" "word" } ")"
     value = None | True | False | number | "word" | inf | -inf | nan | "(" value, ... ")"
 
 It looks like Python, but Python's parser is not asked: on a text that means harm it warns, nests and gives up in ways
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from conformance.fills import KINDS, Fill, Shape
+from conformance.fills import KINDS, WHOLE_KINDS, Fill, Shape
 from conformance.formats import DTYPES
 from conformance.model import Case
 
@@ -27,7 +27,7 @@ MOST_AXES = 32
 DEEPEST_TUPLE = 8
 
 CASE = "a case is operator(name=value, ...)"
-FILL = "a fill is kind(dtype[extents], seed=0, scale=1)"
+FILL = 'a fill is kind(dtype[extents], seed=0, scale=1, layout="")'
 VALUE = "choose a number, a quoted word, a tuple, inf, nan, None, True or False"
 TUPLE = "a tuple is (), (1,) or (1, 2)"
 VALUES = {"None": None, "True": True, "False": False, "inf": math.inf, "-inf": -math.inf, "nan": math.nan}
@@ -75,6 +75,7 @@ class _Reader:
         self._at = 0
 
     def case(self) -> Case:
+        manner = self._name(".", CASE) if self._tokens[1] == "." else ""
         operator = self._name("(", CASE)
         inputs: dict[str, Fill] = {}
         attributes: dict[str, Any] = {}
@@ -90,7 +91,7 @@ class _Reader:
             self._expected("the end", CASE)
         if not inputs:
             self._refuse(0, "a case has at least one array, such as input=ramp(float32[2,3])")
-        return Case(operator, inputs, attributes)
+        return Case(operator, inputs, attributes, manner)
 
     def _fill(self) -> Fill:
         start = self._at
@@ -104,20 +105,23 @@ class _Reader:
         options: dict[str, Any] = {}
         for at in items:
             name = self._name("=", FILL)
-            if name not in ("seed", "scale"):
-                self._expected("seed or scale", FILL, at)
+            if name not in ("seed", "scale", "layout"):
+                self._expected("seed, scale or layout", FILL, at)
             if name in options:
                 self._refuse(at, f"{_quoted(name)} is given twice")
             options[name] = self._value()
-        seed, scale = options.get("seed", 0), options.get("scale", 1)
-        self._check_options(start, kind, seed, scale)
-        return Fill(kind, dtype, shape, seed, scale)
+        seed, scale, layout = options.get("seed", 0), options.get("scale", 1), options.get("layout", "")
+        self._check_options(start, kind, shape, seed, scale)
+        if type(layout) is not str:
+            self._refuse(start, f"layout={_quoted(layout)} must be a quoted word")
+        return Fill(kind, dtype, shape, seed, scale, layout)
 
     def _array(self, kind: str) -> tuple[str, Shape]:
         start = self._at
         dtype = self._tokens[start]
-        if dtype not in DTYPES:
-            self._expected("a dtype", f"choose {', '.join(DTYPES)}", start)
+        dtypes = ("int64",) if kind in WHOLE_KINDS else DTYPES
+        if dtype not in dtypes:
+            self._expected("a dtype", f"choose {', '.join(dtypes)}", start)
         self._at += 1
         if self._tokens[self._at] != "[":
             self._expected("'['", FILL)
@@ -133,16 +137,22 @@ class _Reader:
             self._refuse(start, f"{_quoted(shape)} is too large; {limit}")
         if kind == "paired" and len(shape) < 2:
             self._refuse(start, "paired needs a batch and a channel axis")
+        if kind == "repeated" and not shape:
+            self._refuse(start, "repeated needs an axis to repeat along")
         return dtype, shape
 
-    def _check_options(self, start: int, kind: str, seed: Any, scale: Any) -> None:
+    def _check_options(self, start: int, kind: str, shape: Shape, seed: Any, scale: Any) -> None:
         if type(seed) is not int or not 0 <= seed < 2**32:
             self._refuse(start, f"seed={_quoted(seed)} must be a whole number from 0 to 2**32 - 1")
         least = -(2.0**62) if kind == "offset" else 0
         if type(scale) not in (int, float) or not least < scale < 2**62:
             self._refuse(start, f"scale={_quoted(scale)} must be a number above {least:g} and below 2**62")
-        if kind in ("integers", "odd", "tiny") and (type(scale) is not int or (kind == "odd" and not 2 <= scale <= 53)):
+        whole = kind in ("integers", "odd", "tiny", "repeated", *WHOLE_KINDS)
+        if whole and (type(scale) is not int or (kind == "odd" and not 2 <= scale <= 53)):
             self._refuse(start, f"scale={_quoted(scale)} must be a whole number, of 2 to 53 for odd")
+        # All places of a plane are shuffled to find different ones.
+        if kind == "places" and math.prod(n or 1 for n in shape[:2]) * scale > LARGEST_FILL:
+            self._refuse(start, f"scale={_quoted(scale)} is too large: at most {LARGEST_FILL} places of all planes")
 
     def _value(self, depth: int = 0) -> Any:
         start = self._at

@@ -45,19 +45,29 @@ DEATHS = frozenset({Outcome.CRASHED, Outcome.TIMED_OUT})
 
 @dataclass(frozen=True)
 class Case:
-    """One call: an operator, recipes for its arrays, and attributes. Its repr is one line that replays."""
+    """One call: an operator, recipes for its arrays, and attributes. Its repr is one line that replays.
+
+    manner: how the call is put to the backend. Empty: simply. "vjp": its gradients are asked for, and the first array
+    is the cotangent. Else the name of a law, or of a way to look for impurity: several calls, whose answers must agree.
+    """
 
     operator: str
     inputs: Inputs
     attributes: Attributes
+    manner: str = ""
 
     def __repr__(self) -> str:
         words = [f"{name}={_word(value)}" for part in (self.inputs, self.attributes) for name, value in part.items()]
-        return f"{self.operator}({', '.join(words)})"
+        return f"{self.function}({', '.join(words)})"
+
+    @cached_property
+    def function(self) -> str:
+        """What is asked, as it leads the line: `conv2d`, or `vjp.conv2d` for its gradients."""
+        return f"{self.manner}.{self.operator}" if self.manner else self.operator
 
     @cached_property
     def dtype(self) -> str:
-        """The dtype of the first array, which is that of all of them."""
+        """The dtype of the first array, which is that of all but whole numbers such as indices."""
         return next(fill.dtype for fill in self.inputs.values())
 
 
@@ -119,7 +129,7 @@ class Arithmetic:
     accumulator, output: the formats that sums are kept in and results are stored in. input_bits: significant bits of an
     operand that are read (None: all; TF32: 11). truncating: sums are aligned and truncated as on tensor cores.
     partials: how many times a partial sum, or a statistic, is rounded to the output format on its way. flushes:
-    subnormals become 0.
+    subnormals become 0. algorithm: of a convolution that does not add up its products, one of `fast.ALGORITHMS`.
     variance: "two-pass", "updating" (Welford, Chan) or "textbook" (mean of squares less square of mean).
     """
 
@@ -130,6 +140,7 @@ class Arithmetic:
     partials: int = 0
     flushes: bool = False
     variance: str = "two-pass"
+    algorithm: str = ""
 
     @classmethod
     def of(cls, dtype: str, **changes: Any) -> Arithmetic:
@@ -144,6 +155,19 @@ def usual_arithmetic(case: Case) -> Arithmetic:
 
 
 @dataclass(frozen=True)
+class Gradient:
+    """The gradients of an operator and how to search them.
+
+    reference: the function of `reference.vjp`. patterns: data for both layers; the shapes of the geometry begin with
+    that of the cotangent. bounds: as those of an operator, for inputs that begin with the cotangent, by gradient.
+    """
+
+    reference: Callable[..., Any]
+    patterns: Callable[[Geometry, str], Sequence[Pattern]]
+    bounds: Callable[[Arrays, Attributes, Arrays, Arithmetic], Mapping[str, Bound]]
+
+
+@dataclass(frozen=True)
 class Operator:
     """The mathematics of an operator and how to search it; it knows no backend and no tolerance.
 
@@ -151,7 +175,9 @@ class Operator:
     ("values", "sizes" or "special"). exact, real, special: patterns for each layer of data, given the geometry and the
     dtype. bounds: (inputs, attributes, outputs, arithmetic) -> a Bound for each output. window: what fed one output
     element. rejections: for each constraint's label, changes to a legal geometry that break it; None where nothing is
-    illegal. conventions: argument of the reference -> field of the dialect.
+    illegal. accepted: changes to a legal geometry that look illegal and are not, each with what it shows. gradient:
+    None where there is none. per_sample: the inputs whose first axis is a batch of which every sample is answered by
+    itself. conventions: argument of the reference -> field of the dialect.
     """
 
     name: str
@@ -163,6 +189,9 @@ class Operator:
     bounds: Callable[[Arrays, Attributes, Arrays, Arithmetic], Mapping[str, Bound]]
     window: Callable[[Arrays, Attributes, tuple[int, ...]], Arrays]
     rejections: Callable[[Geometry], Breakages] | None
+    accepted: Callable[[Geometry], Breakages] = lambda geometry: []
+    gradient: Gradient | None = None
+    per_sample: Callable[[Attributes], tuple[str, ...]] = lambda attributes: ()
     conventions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -183,7 +212,7 @@ class Declaration:
     link: str
     date: str
     witness: str
-    checks: tuple[str, ...] = ("values", "special")
+    checks: tuple[str, ...] = ("values", "special", "gradients", "layouts", "purity", "laws")
     here: Callable[[], bool] = lambda: True
 
     def covers(self, check: str, case: Case) -> bool:
@@ -197,10 +226,17 @@ class Backend:
 
     bindings: operator name -> a function of native tensors and attributes, all by our names, that returns a native
     tensor or a tuple of them; or a function without arguments that returns the dict, so that a framework is imported
-    only when it is used. from_numpy, to_numpy: the border; to_numpy keeps the dtype (bfloat16 as ml_dtypes').
+    only when it is used. `vjp.conv2d` names a function that answers with the gradients of conv2d, in the order of the
+    arrays, given the cotangent too. vjp: gives the gradients of what has no such binding, from (function of tensors by
+    name, tensors, cotangent); None where the backend has no gradients. layouts: by name, functions that lay a tensor
+    out otherwise in memory and leave its values; what is called "broadcast" gets arrays that are the same along their
+    first axis. threads: sets how many threads the engine may use, and returns how many it could. device: where a tensor
+    is. from_numpy, to_numpy: the border; to_numpy keeps the dtype (bfloat16 as ml_dtypes').
     arithmetic: what is promised for a case. dialect: a name in reference.dialects. unavailable: None, or why the
     backend cannot run here. about: versions and device, for the head of a report. address: what leads to the backend on
-    a command line, where that is not its name.
+    a command line, where that is not its name. script: (case, its arrays as source of nested lists, the names of those
+    whose gradients are asked for) -> Python source that makes the call as users of the engine write it, for `repro`; it
+    leaves `answers`, a list of (name of the dtype, array) of NumPy. None: the call is made by this record.
     """
 
     name: str
@@ -214,6 +250,11 @@ class Backend:
     declarations: tuple[Declaration, ...] = ()
     about: Callable[[], str] = lambda: ""
     address: str = ""
+    vjp: Callable[[Callable[..., Any], Mapping[str, Any], Any], Mapping[str, Any]] | None = None
+    layouts: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    threads: Callable[[int], int] | None = None
+    device: Callable[[Any], object] | None = None
+    script: Callable[[Case, Mapping[str, str], Sequence[str]], str] | None = None
 
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """Return the bindings, importing the framework if need be."""
@@ -251,7 +292,8 @@ class Verdict:
 class Fault:
     """A known way to be wrong, beside an honest twin that differs from it in nothing else.
 
-    wrong, twin: bindings of the operator that take and return NumPy arrays. check, dtype: where it must be caught.
+    wrong, twin: bindings of the operator, or of its gradients where the check is about these, that take and return
+    NumPy arrays. check, dtype: where it must be caught. kind: what it is a mistake in, one of KINDS_OF_FAULTS.
     """
 
     name: str
@@ -261,3 +303,36 @@ class Fault:
     wrong: Callable[..., Any]
     twin: Callable[..., Any]
     dtype: str = "float32"
+    kind: str = "index"
+
+
+KINDS_OF_FAULTS = (
+    *("index", "shape", "padding", "divisor", "groups", "axes", "statistics", "gradient", "special", "dtype", "size"),
+    *("layout", "state", "aliasing", "nondeterminism", "acceptance", "rounding"),
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One of several calls that a law makes: an operator, its arrays as they are, and attributes."""
+
+    operator: str
+    inputs: Arrays
+    attributes: Attributes
+
+
+@dataclass(frozen=True)
+class Law:
+    """A relation between several calls that needs no reference.
+
+    operators: which it speaks of. calls: (operator, arrays, attributes) -> the calls to make, the arrays in the dtype
+    of those given; none where the law says nothing of such a case. relation: (arrays, attributes, the first output of
+    each call) -> two arrays that must be equal. It is also applied to the bounds of the outputs, with zeros for the
+    arrays, so that of outputs it may only copy, select, add, scale by numbers above 0, and take the larger of two.
+    """
+
+    name: str
+    sentence: str
+    operators: tuple[str, ...]
+    calls: Callable[[str, Arrays, Attributes], Sequence[Call]]
+    relation: Callable[[Arrays, Attributes, Sequence[Array]], tuple[Array, Array]]

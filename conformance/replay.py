@@ -8,13 +8,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from conformance.answers import Answer, Died, Raised
+from conformance.calls import VJP
 from conformance.cells import Cell, standing
 from conformance.checks import CHECKS
+from conformance.diagnosis import explained
 from conformance.discovery import UsageError
-from conformance.model import Backend, Case, Verdict
+from conformance.laws import laws
+from conformance.model import Backend, Case, Operator, Verdict
 from conformance.operators import operators
+from conformance.purity import PURITY
 from conformance.report.grid import element, printable
-from conformance.verdicts import expectation, judge_answer
+from conformance.verdicts import bounds_of, expectation, judge_answer
 from reference.constraints import ConstraintError
 
 
@@ -24,12 +28,20 @@ def cell_of(case: Case, backend: Backend, check: str | None = None) -> Cell:
     if case.operator not in known:
         raise UsageError(f"operator={case.operator!r}: must be one of {', '.join(known)}")
     operator = known[case.operator]
+    _check_manner(case, operator, backend)
+    function = operator.gradient.reference if case.manner == VJP and operator.gradient else operator.reference
+    signature = inspect.signature(function)
+    told = dict.fromkeys(name for name in operator.conventions if name in signature.parameters)
     try:
-        inspect.signature(operator.reference).bind(**case.inputs, **case.attributes, **operator.conventions)
+        signature.bind(**case.inputs, **case.attributes, **told)  # conventions are the dialect's to tell
     except TypeError as error:
-        raise UsageError(f"{case.operator}: {error}") from None
+        raise UsageError(f"{case.function}: {error}") from None
+    if case.manner not in ("", VJP):
+        return Cell(backend, operator, case.dtype, CHECKS["purity" if case.manner in PURITY else "laws"])
     finite = all(np.isfinite(fill.array().astype(np.float64)).all() for fill in case.inputs.values())
-    called_for = "values" if finite else "special"
+    called_for = "gradients" if case.manner else "values" if finite else "special"
+    if any(fill.layout for fill in case.inputs.values()):
+        called_for = "layouts"
     try:
         with np.errstate(all="ignore"):
             expectation(operator, case, backend.dialect)
@@ -38,6 +50,21 @@ def cell_of(case: Case, backend: Backend, check: str | None = None) -> Cell:
     except (ValueError, MemoryError) as error:  # such as a result too large for any memory
         raise UsageError(f"{case.operator}: {error}") from None
     return Cell(backend, operator, case.dtype, CHECKS[check or called_for])
+
+
+def _check_manner(case: Case, operator: Operator, backend: Backend) -> None:
+    """Refuse what no cell asks: manners, gradients and layouts that are not there."""
+    if case.manner == VJP:
+        if operator.gradient is None:
+            raise UsageError(f"{case.function}: {case.operator} has no gradient")
+    elif case.manner and case.manner not in (*PURITY, *laws()):
+        raise UsageError(f"{case.function}: {case.manner!r} must be one of {', '.join((VJP, *PURITY, *laws()))}")
+    elif case.manner in laws() and case.operator not in laws()[case.manner].operators:
+        raise UsageError(f"{case.function}: the law speaks of {', '.join(laws()[case.manner].operators)}")
+    for name, fill in case.inputs.items():
+        if fill.layout and fill.layout not in backend.layouts:
+            known = ", ".join(backend.layouts) or "none"
+            raise UsageError(f"{name}: layout={fill.layout!r} must be one that {backend.name} names: {known}")
 
 
 def replay(cell: Cell, case: Case) -> tuple[Verdict, str]:
@@ -52,6 +79,9 @@ def replay(cell: Cell, case: Case) -> tuple[Verdict, str]:
         lines += _arrays(cell, case, answered)
         if "index" in verdict.details:
             lines += _worst(cell, case, verdict)
+        if verdict.failed:
+            verdict = explained(cell, verdict)
+            lines += [printable(verdict.details[name]) for name in ("diagnosis",) if name in verdict.details]
     return verdict, "\n".join(lines)
 
 
@@ -74,13 +104,14 @@ def _arrays(cell: Cell, case: Case, answered: Answer) -> Iterator[str]:
         outputs = [output for output in answered if output is not None]
         for name, output in zip(expected, outputs, strict=False):
             yield f"actual {name} {output.shape} {output.dtype}:\n{output}"
-        bounds = cell.operator.bounds(inputs, case.attributes, expected, cell.backend.arithmetic(case))
-        for name, bound in bounds.items():
+        for name, bound in bounds_of(cell, case, inputs, expected).items():
             yield f"bound of {name}:\n{bound.absolute}"
 
 
 def _worst(cell: Cell, case: Case, verdict: Verdict) -> Iterator[str]:
     inputs, _ = expectation(cell.operator, case, cell.backend.dialect)
     yield f"worst element: {element(verdict)}"
+    if case.manner:
+        return  # of several calls, or of gradients
     for name, part in cell.operator.window(inputs, case.attributes, verdict.details["index"]).items():
         yield f"its window of {name}:\n{part}"

@@ -15,6 +15,7 @@ from conformance.answers import Asked, Limits
 from conformance.cells import Cell, cells, standing
 from conformance.checks import CHECKS
 from conformance.discovery import UsageError, find_backend
+from conformance.grading import grade
 from conformance.lines import parse
 from conformance.model import DEATHS, Backend, Case, Declaration, Outcome, Verdict
 from conformance.search import search
@@ -82,8 +83,8 @@ def run_cell(
 ) -> None:
     """Judge one cell and tell every verdict as it is reached; the last one is the witness of a failure.
 
-    Without `shrink` the witness is the first failing case, not the smallest. What an earlier run has told of the cell
-    may be `remembered`, in order: then it is neither asked nor told again.
+    Without `shrink` the witness is the first failing case, not the smallest, and its cause is not looked for. What an
+    earlier run has told of the cell may be `remembered`, in order: then it is neither asked nor told again.
     """
     trials, probes = _Trials(cell, tell, remembered), list(_witnesses(cell))
     if trials.complete(len(probes)):
@@ -92,22 +93,43 @@ def run_cell(
     if settled is not None:
         tell(settled)
         return
+    if cell.check.grades:
+        tell(_graded(cell))
+        return
     for declaration, case in probes:
         if not trials.recall(case):
             tell(_probe(cell, declaration, case))
     again = search(
-        cell.check.strategy(cell.operator, cell.dtype),
+        cell.check.strategy(cell.operator, cell.dtype, cell.backend),
         trials.passes,
         draws=cell.check.draws(examples),
         seed=zlib.crc32(f"{seed} {cell.id}".encode()),
         shrink=shrink,
     )
     if again is True:
-        tell(trials.witnesses[-1])
+        tell(_explained(cell, trials.witnesses[-1]) if shrink else trials.witnesses[-1])
     elif again is False:
         seen = trials.witnesses[0]
         flaky = "the same call differed once and conformed when it was repeated"
         tell(replace(seen, reason=f"{seen.reason}; {flaky}"))
+
+
+def _graded(cell: Cell) -> Verdict:
+    """Return the class of arithmetic that is seen: a failure where it is worse than declared."""
+    found = grade(cell)
+    if found is None:
+        return cell.verdict(Outcome.UNSUPPORTED, "all cases that tell classes apart are declared")
+    if found.worse:
+        verdict = cell.verdict(Outcome.DIFFERS, f"worse than declared: {found.seen}, declared {found.declared}")
+    else:
+        verdict = cell.verdict(Outcome.CONFORMS, found.seen)
+    return replace(verdict, compared=found.compared)
+
+
+def _explained(cell: Cell, witness: Verdict) -> Verdict:
+    from conformance.diagnosis import explained  # late, since it needs all faults, and most runs none
+
+    return explained(cell, witness)
 
 
 class _Trials:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from conformance.fills import Fill
+from conformance.fills import WHOLE_KINDS, Fill
 from conformance.model import Case, Geometry, Pattern
 
 T = TypeVar("T")
@@ -150,14 +150,16 @@ def spelled(**attributes: tuple[tuple[Any, ...], Any]) -> dict[str, Any]:
     return result
 
 
-def filled(operator: str, geometry: Geometry, pattern: Pattern, dtype: str, seed: int) -> Case:
+def filled(operator: str, geometry: Geometry, pattern: Pattern, dtype: str, seed: int, manner: str = "") -> Case:
     """Return the case that a pattern makes of a geometry; every array has a seed of its own."""
     inputs = {}
     for offset, (name, shape) in enumerate(geometry.shapes.items()):
         if shape is not None:
             kind, scale = pattern.kinds.get(name, pattern.rest)
-            inputs[name] = Fill(kind, dtype, shape, 0 if kind == "ramp" else seed + offset, scale)
-    return Case(operator, inputs, {**geometry.attributes, **pattern.attributes})
+            own = "int64" if kind in WHOLE_KINDS else dtype
+            scale = int(scale) if scale == int(scale) else scale  # as kinds of whole numbers spell it
+            inputs[name] = Fill(kind, own, shape, 0 if kind == "ramp" else seed + offset, scale)
+    return Case(operator, inputs, {**geometry.attributes, **pattern.attributes}, manner)
 
 
 def batch_size(choose: Choices, purpose: str, most: int = 3) -> int:
