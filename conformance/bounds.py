@@ -67,13 +67,13 @@ def sum_of_products(
         own = np.where(exact, gamma(2, REFERENCE) * quotient, gamma(slots, REFERENCE) * size)
         absolute = np.where(exact, gamma(2, acc.roundoff) * quotient, general)
         fits = exact & dyadic & (np.abs(expected * divisor) <= 2.0**arithmetic.output.bits)
-        stored = _stored(absolute, expected, arithmetic, fits) + own
+        absolute = stored(absolute, expected, arithmetic, fits) + own
         if terms > 1:  # a partial sum may overflow where the whole one does not
             limit = arithmetic.output.largest if arithmetic.partials else acc.largest
-            stored = np.where(magnitude * (1 + growth) >= limit, np.inf, stored)
+            absolute = np.where(magnitude * (1 + growth) >= limit, np.inf, absolute)
         random = arithmetic.partials == 0 and not arithmetic.truncating and loss == 0
-        spread = np.where(exact, stored, _spread(size, slots, small, expected, arithmetic) + own)
-    return Bound(stored, _squares(spread, stored) if random else None)
+        spread = np.where(exact, absolute, _spread(size, slots, small, expected, arithmetic) + own)
+    return Bound(absolute, _squares(spread, absolute) if random else None)
 
 
 def _operand_loss(operands: Sequence[Array], arithmetic: Arithmetic) -> float:
@@ -99,8 +99,8 @@ def _whole(operand: Array) -> bool:
     return bool(whole.all() or (whole | np.isnan(operand)).all())
 
 
-def _stored(absolute: Array, expected: Array, arithmetic: Arithmetic, fits: Array | bool = False) -> Array:
-    """Add the rounding to the output format, if it is not the accumulator's; values that `fits` marks have none."""
+def stored(absolute: Array, expected: Array, arithmetic: Arithmetic, fits: Array | bool = False) -> Array:
+    """Return a bound with the rounding to the output format, if that is not the accumulator's, or `fits` in it."""
     out = arithmetic.output
     if out.bits >= arithmetic.accumulator.bits:
         return absolute
@@ -114,7 +114,7 @@ def _spread(size: Array, slots: int, small: float, expected: Array, arithmetic: 
     Each of at most 2 * slots roundings, of a product or of a partial sum, is at most u * S.
     """
     spread = math.sqrt(2 * slots) * arithmetic.accumulator.roundoff * size + small
-    return _stored(spread, expected, arithmetic)
+    return stored(spread, expected, arithmetic)
 
 
 def _squares(spread: Array, absolute: Array) -> float | None:
@@ -127,100 +127,3 @@ def _squares(spread: Array, absolute: Array) -> float | None:
         return None
     deviation = 2 * math.sqrt(UNLIKELY * float(np.square(variances).sum()))
     return float(variances.sum()) + deviation + 2 * UNLIKELY * float(variances.max())
-
-
-def normalized(
-    x: Array,
-    mean: Array,
-    var: Array,
-    weight: Array | None,
-    bias: Array | None,
-    eps: float,
-    expected: Array,
-    arithmetic: Arithmetic,
-    statistics: tuple[Array, Array] | None,
-    exact: Array | bool,
-) -> Bound:
-    """Return the bound of (x - mean) / sqrt(var + eps) * weight + bias, in any association.
-
-    mean, var, weight, bias: broadcast against x. statistics: (B_mean, B_var), how far the mean and the variance that
-    were used may be from these; None where they were given. exact: where every step is representable.
-    """
-    u = arithmetic.accumulator.roundoff
-    # Of the steps from statistics of the data to 1 / sqrt(var + eps), so many are rounded to the output format.
-    kept = gamma(arithmetic.partials, arithmetic.output.roundoff) if statistics else 0.0
-    far_mean, far_var = statistics if statistics else (np.zeros(()), np.zeros(()))
-    w = 1.0 if weight is None else np.abs(weight)
-    b = 0.0 if bias is None else np.abs(bias)
-    g6 = gamma(6, u)
-    with np.errstate(all="ignore"):
-        root = 1 / np.sqrt(var + eps)
-        rho = far_var / (var + eps) + 2 * u
-        slip = np.where(rho < 1, (1 - rho) ** -0.5 * (1 + g6) * (1 + kept) - 1, np.inf)
-        absolute = w * root * (1 + slip) * (g6 * (np.abs(x) + np.abs(mean) + far_mean) + far_mean)
-        absolute = absolute + w * root * np.abs(x - mean) * slip + gamma(3, u) * b
-        absolute += 8 * arithmetic.accumulator.least_subnormal
-        fits = exact & (np.abs(expected / root) <= 2.0**arithmetic.output.bits)
-        stored = _stored(np.where(exact, 0.0, absolute), expected, arithmetic, fits)
-        largest = np.maximum(np.abs(x), 1 / root) * np.maximum(w, 1)
-        stored = np.where(largest >= math.sqrt(arithmetic.accumulator.largest) / x.size, np.inf, stored)
-        stored = np.where(np.isnan(stored) & np.isfinite(expected), np.inf, stored)  # a slip without limit, times 0
-    return Bound(np.broadcast_to(stored, expected.shape))
-
-
-def statistics(x: Array, axes: tuple[int, ...], arithmetic: Arithmetic) -> tuple[Array, Array]:
-    """Return how far the mean and the biased variance over the axes may honestly be from the exact ones.
-
-    By the class that the arithmetic declares; the reference's own two passes in float64 are added.
-    Source: Chan, Golub and LeVeque, Algorithms for computing the sample variance, 1983.
-    """
-    m = math.prod(x.shape[a] for a in axes)
-    with np.errstate(all="ignore"):
-        mean = x.mean(axes, keepdims=True)
-        var = np.square(x - mean).mean(axes, keepdims=True)
-        sizes = (np.abs(x).mean(axes, keepdims=True), np.abs(x).max(axes, keepdims=True))
-        mean_square = np.square(x).mean(axes, keepdims=True)
-        own = _statistics_bound("two-pass", m, mean, var, sizes, mean_square, REFERENCE, 0.0)
-        kept = arithmetic.output.roundoff if arithmetic.partials else 0.0
-        u = arithmetic.accumulator.roundoff
-        theirs = _statistics_bound(arithmetic.variance, m, mean, var, sizes, mean_square, u, kept)
-    return own[0] + theirs[0], own[1] + theirs[1]
-
-
-def _statistics_bound(
-    variance: str,
-    m: int,
-    mean: Array,
-    var: Array,
-    sizes: tuple[Array, Array],
-    mean_square: Array,
-    u: float,
-    kept: float,
-) -> tuple[Array, Array]:
-    """Return the bounds for one class of algorithm; `kept` is the roundoff of a mean that is stored in between."""
-    average, largest = sizes
-    stored = kept * np.abs(mean)
-    if variance == "updating":
-        k = m + 3 * math.log2(m) + 8
-        return gamma(k, u) * largest + stored, gamma(2 * k, u) * (np.sqrt(var * mean_square) + var) + stored**2
-    far_mean = gamma(m + 1, u) * average * (1 + kept) + stored
-    if variance == "two-pass":
-        # The deviations from a wrong mean have a mean square of var + error**2 exactly; the rest is m + 4 roundings.
-        return far_mean, gamma(m + 4, u) * (var + far_mean**2) + far_mean**2
-    textbook = gamma(m + 4, u) * mean_square + 2 * np.abs(mean) * far_mean + far_mean**2
-    return far_mean, textbook + 3 * u * (mean_square + mean**2)
-
-
-def blended(
-    share: float, old: Array, new: Array, far: Array, expected: Array, arithmetic: Arithmetic, roundings: int
-) -> Bound:
-    """Return the bound of the running statistic (1 - share) * old + share * new, `new` off by at most `far`."""
-    with np.errstate(all="ignore"):
-        size = abs(1 - share) * np.abs(old) + abs(share) * np.abs(new)
-        absolute = abs(share) * far + gamma(roundings, arithmetic.accumulator.roundoff) * size
-        absolute += gamma(roundings, REFERENCE) * size + roundings * arithmetic.accumulator.least_subnormal
-        if arithmetic.partials:  # both factors, both products and their sum are rounded to the output format
-            absolute += gamma(4, arithmetic.output.roundoff) * size
-        stored = _stored(absolute, expected, arithmetic)
-        stored = np.where(size >= arithmetic.accumulator.largest / roundings, np.inf, stored)
-    return Bound(stored)

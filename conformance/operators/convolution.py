@@ -1,131 +1,177 @@
-"""Convolution layers and their transposes."""
+"""Convolution layers; what their transposes share with them is here too."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import product
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 import reference
-from conformance.bounds import sum_of_products
+import reference.vjp
 from conformance.formats import Array
-from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
+from conformance.model import Arrays, Attributes, Breakages, Geometry, Operator, Pattern
+from conformance.operators.products import Shapes, product_bounds, product_gradient
 from conformance.patterns import exact_products, real_products, special_products
 from conformance.strategies import (
+    FEW,
+    Axis,
     Choices,
+    Ranges,
     batch_size,
     drawn,
     pointwise,
     ranges,
     spelled,
     stretched,
-    transposed_axis,
     window_axis,
 )
 from reference.constraints import per_axis
 from reference.windows import padded, resolve_padding, window_views
 
+HUGE = 2**31, 2**62
+# On both sides of where vectors end and kernels for many channels begin.
+CHANNELS = (8, 9, 16, 17, 32, 33, 64)
+ROWS = (15, 16, 17, 31, 32, 33)
+LARGEST_KERNEL = 11
 
-def _channels(choose: Choices, purpose: str, rank: int) -> tuple[int, int, int, int, str]:
-    """Draw batch, groups, channels of a group in and out, and which dimension is large, or whether the kernel is 1."""
-    dimensions = ("pointwise", "batch", "in", "out", "wide") if rank < 3 else ("pointwise",)
-    large = stretched(choose, *dimensions) if purpose == "values" else "none"
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a case is: batch, groups, channels of a group in and out, how far an axis reaches, and how many rows.
+
+    row_axis: the axis that has exactly so many rows; None where all are as they are drawn.
+    """
+
+    batch: int
+    groups: int
+    into: int
+    out: int
+    reach: Ranges
+    rows: int = 0
+    row_axis: int | None = None
+
+
+def scaled(choose: Choices, purpose: str, rank: int) -> Scale:
+    """Draw how large a case is: one dimension at most is large, and then the axes hold few windows."""
+    reach = ranges(purpose, rank)
+    layer = ("pointwise", "batch", "in", "out", "rows", *(("kernel",) if rank < 3 else ()))
+    dimensions = {"values": layer, "special": ("in", "out", "rows")}.get(purpose, ())
+    large = stretched(choose, *dimensions) if dimensions else "none"
     batch = batch_size(choose, purpose) + 4 * (large == "batch")
     if purpose == "sizes":
-        return batch, 1, choose.whole(0, 2), choose.whole(1, 2), large
-    most = 8 if purpose == "values" else 2
+        return Scale(batch, 1, choose.whole(0, 2), choose.whole(1, 2), reach)
+    if large == "pointwise":
+        reach = pointwise(reach)
+    elif large in ("in", "out", "rows", "kernel"):
+        reach = replace(reach, output=min(reach.output, FEW))
+    if large == "kernel":
+        reach = replace(reach, kernel=LARGEST_KERNEL)
+    most = {"values": 8, "special": 2}.get(purpose, 3)
     groups = choose.whole(1, 3)
-    into, out = choose.whole(1, most), choose.whole(2 if purpose == "special" else 1, most)
-    return batch, groups, into + 12 * (large == "in"), out + 12 * (large == "out"), large
+    into = choose.one_of(CHANNELS) if large == "in" else choose.whole(1, most)
+    out = choose.one_of(CHANNELS) if large == "out" else choose.whole(2 if purpose == "special" else 1, most)
+    rows, row_axis = choose.one_of(ROWS), choose.whole(0, rank - 1)  # read in any case: then large ones shrink
+    if large != "rows":
+        return Scale(batch, groups, into, out, reach)
+    return Scale(batch, groups, into, out, reach, rows, row_axis)
+
+
+# Real layers, one case in LAYERS_RARE: groups, channels of a group in and out; size, kernel, stride, padding, dilation.
+LAYERS_RARE = 60
+_LAYERS = (
+    (1, 24, 32, (28, 3, 1, 2, 2)),  # dilated, as for segmentation
+    (1, 3, 32, (56, 7, 2, 3, 1)),  # the first of a ResNet
+    (1, 3, 24, (57, 11, 4, 2, 1)),  # the first of AlexNet
+    (1, 64, 64, (14, 3, 1, 1, 1)),
+    (1, 64, 96, (14, 1, 1, 0, 1)),
+    (48, 1, 1, (28, 3, 2, 1, 1)),  # depthwise
+    (32, 4, 4, (14, 3, 1, 1, 1)),
+)
 
 
 def _geometries(rank: int) -> Any:
     @drawn
     def geometries(choose: Choices, purpose: str) -> Geometry:
-        batch, groups, into, out, large = _channels(choose, purpose, rank)
-        reach = pointwise(ranges(purpose, rank)) if large == "pointwise" else ranges(purpose, rank)
-        axes = [window_axis(choose, reach, wide=large == "wide" and i == rank - 1) for i in range(rank)]
-        bias, named = choose.flag(), choose.one_of((None, None, None, None, None, "valid", "same"))
-        if named == "valid":
-            axes = [replace(a, size=a.size + 2 * a.padding, padding=0) for a in axes]
-        elif named == "same":
-            # The taps of an even kernel may all step over an axis that is shorter than its dilation.
-            axes = [replace(a, size=max(a.size, a.dilation * (1 - a.kernel % 2)), stride=1, padding=0) for a in axes]
-        attributes = spelled(
-            stride=(tuple(a.stride for a in axes), 1),
-            padding=(tuple(a.padding for a in axes), 0),
-            dilation=(tuple(a.dilation for a in axes), 1),
-            groups=((groups,), 1),
-        )
-        if named is not None:
-            attributes["padding"] = named
-        shapes = {
-            "input": (batch, groups * into, *(a.size for a in axes)),
-            "weight": (groups * out, into, *(a.kernel for a in axes)),
-            "bias": (groups * out,) if bias else None,
-        }
-        return Geometry(shapes, attributes, _terms(False, shapes, attributes))
+        if purpose == "values" and rank < 3 and choose.whole(1, LAYERS_RARE) == LAYERS_RARE:
+            groups, into, out, axis = choose.one_of(_LAYERS)
+            scale, axes = Scale(1, groups, into, out, ranges(purpose, rank)), [Axis(*axis, output=0)] * rank
+            return _geometry(scale, axes, choose.flag())
+        scale = scaled(choose, purpose, rank)
+        axes = [window_axis(choose, scale.reach) for _ in range(rank)]
+        if scale.row_axis is not None:
+            axes[scale.row_axis] = _with_rows(axes[scale.row_axis], scale.rows)
+        return _geometry(scale, axes, choose.flag(), choose.one_of((None,) * 5 + ("valid", "same")))
 
     return geometries
 
 
-def _transposed_geometries(rank: int) -> Any:
-    @drawn
-    def geometries(choose: Choices, purpose: str) -> Geometry:
-        batch, groups, into, out, large = _channels(choose, purpose, rank)
-        reach = pointwise(ranges(purpose, rank)) if large == "pointwise" else ranges(purpose, rank)
-        drawn = [transposed_axis(choose, reach, wide=large == "wide" and i == rank - 1) for i in range(rank)]
-        axes, extra = [a for a, _ in drawn], tuple(e for _, e in drawn)
-        bias = choose.flag()
-        attributes = spelled(
-            stride=(tuple(a.stride for a in axes), 1),
-            padding=(tuple(a.padding for a in axes), 0),
-            output_padding=(extra, 0),
-            groups=((groups,), 1),
-            dilation=(tuple(a.dilation for a in axes), 1),
-        )
-        shapes = {
-            "input": (batch, groups * into, *(a.size for a in axes)),
-            "weight": (groups * into, out, *(a.kernel for a in axes)),
-            "bias": (groups * out,) if bias else None,
-        }
-        return Geometry(shapes, attributes, _terms(True, shapes, attributes))
-
-    return geometries
+def _with_rows(axis: Axis, rows: int) -> Axis:
+    """Return the axis with so many windows."""
+    return replace(axis, size=axis.size + (rows - axis.output) * axis.stride, output=rows)
 
 
-def _terms(transposed: bool, shapes: Mapping[str, Any], attributes: Attributes) -> int:
+def _geometry(scale: Scale, axes: Sequence[Axis], bias: bool, named: str | None = None) -> Geometry:
+    if named == "valid":
+        axes = [replace(a, size=a.size + 2 * a.padding, padding=0) for a in axes]
+    elif named == "same":
+        # The taps of an even kernel may all step over an axis that is shorter than its dilation.
+        axes = [replace(a, size=max(a.size, a.dilation * (1 - a.kernel % 2)), stride=1, padding=0) for a in axes]
+    attributes = spelled(
+        stride=(tuple(a.stride for a in axes), 1),
+        padding=(tuple(a.padding for a in axes), 0),
+        dilation=(tuple(a.dilation for a in axes), 1),
+        groups=((scale.groups,), 1),
+    )
+    if named is not None:
+        attributes["padding"] = named
+    outputs = scale.groups * scale.out
+    shapes = {
+        "input": (scale.batch, scale.groups * scale.into, *(a.size for a in axes)),
+        "weight": (outputs, scale.into, *(a.kernel for a in axes)),
+        "bias": (outputs,) if bias else None,
+    }
+    return Geometry(shapes, attributes, _terms(shapes, attributes))
+
+
+def shape_of(shapes: Shapes, name: str) -> tuple[int, ...]:
+    """Return the shape of an array that there always is."""
+    shape = shapes[name]
+    assert shape is not None
+    return shape
+
+
+def along(attributes: Attributes, name: str, rank: int, default: int = 1) -> tuple[int, ...]:
+    """Return an attribute as one number for each spatial axis."""
+    return per_axis(name, name, attributes.get(name, default), rank, default)
+
+
+def landing_taps(spatial: Sequence[int], kernel: Sequence[int], attributes: Attributes) -> int:
+    """Return how many taps of windows, of which there are `spatial`, can meet at one place of what they slide over."""
+    rank = len(kernel)
+    steps = zip(along(attributes, "stride", rank), along(attributes, "dilation", rank), strict=True)
+    # Of the taps along an axis only every s / gcd(s, d)-th can meet the same place.
+    meet = (-(-k // (s // math.gcd(s, d))) for k, (s, d) in zip(kernel, steps, strict=True))
+    return math.prod(map(min, spatial, meet))
+
+
+def _terms(shapes: Shapes, attributes: Attributes) -> int:
     """Return the most products that meet in one output, the bias counted as one."""
-    x: tuple[int, ...] = shapes["input"]
-    w: tuple[int, ...] = shapes["weight"]
-    rank, groups = len(w) - 2, int(attributes.get("groups", 1))
-    if not transposed:
-        return max(w[1], 1) * math.prod(w[2:]) + (shapes.get("bias") is not None)
-    s = per_axis("stride", "stride", attributes.get("stride", 1), rank, 1)
-    d = per_axis("dilation", "dilation", attributes.get("dilation", 1), rank, 1)
-    # Of the taps along an axis only every s / gcd(s, d)-th can meet the same output.
-    taps = [min(n, -(-k // (e // math.gcd(e, f)))) for n, k, e, f in zip(x[2:], w[2:], s, d, strict=True)]
-    return max(w[0] // groups, 1) * math.prod(taps) + (shapes.get("bias") is not None)
+    w = shape_of(shapes, "weight")
+    return max(w[1], 1) * math.prod(w[2:]) + (shapes.get("bias") is not None)
 
 
-def _bounds(function: Callable[..., Array], transposed: bool) -> Any:
-    def bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
-        magnitude = function(**{k: np.abs(v) for k, v in inputs.items()}, **attributes)
-        terms = _terms(transposed, {k: v.shape for k, v in inputs.items()}, attributes)
-        operands = list(inputs.values())
-        return {"output": sum_of_products(magnitude, terms, expected["output"], operands, arithmetic)}
-
-    return bounds
+def _gradient_terms(shapes: Shapes, attributes: Attributes) -> dict[str, int]:
+    g, w = shape_of(shapes, "cotangent"), shape_of(shapes, "weight")
+    pixels = g[0] * math.prod(g[2:])
+    onto_input = w[0] // int(attributes.get("groups", 1)) * landing_taps(g[2:], w[2:], attributes)
+    return {"input": onto_input, "weight": pixels, "bias": pixels}
 
 
 def _window(rank: int) -> Any:
     def window(inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:
-        x, w = inputs["input"], inputs["weight"]
-        n, o, *at = index
+        x, index = batched(inputs["input"], rank, index)
+        w, (n, o, *at) = inputs["weight"], index
         kernel, groups = w.shape[2:], attributes.get("groups", 1)
         s = per_axis("stride", "stride", attributes.get("stride", 1), rank, 1)
         d = per_axis("dilation", "dilation", attributes.get("dilation", 1), rank, 1)
@@ -134,111 +180,113 @@ def _window(rank: int) -> Any:
         plane = padded(x[n, first : first + w.shape[1]], p)
         views = window_views(plane, kernel, s, d, tuple(i + 1 for i in at))
         at_output: tuple[Any, ...] = (slice(None), *at)
-        return {"input": views[at_output], "weight": w[o], **_bias_at(inputs, o)}
+        return {"input": views[at_output], "weight": w[o], **bias_at(inputs, o)}
 
     return window
 
 
-def _transposed_window(rank: int) -> Any:
-    def window(inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:
-        x, w = inputs["input"], inputs["weight"]
-        n, o, *at = index
-        groups = attributes.get("groups", 1)
-        s = per_axis("stride", "stride", attributes.get("stride", 1), rank, 1)
-        d = per_axis("dilation", "dilation", attributes.get("dilation", 1), rank, 1)
-        p = per_axis("padding", "padding", attributes.get("padding", 0), rank, 0)
-        size = w.shape[0] // groups
-        first = o // w.shape[1] * size
-        meet = [
-            [(t, (v + q - t * e) // f) for t in range(k) if (v + q - t * e) % f == 0 and 0 <= (v + q - t * e) // f < m]
-            for v, q, k, e, f, m in zip(at, p, w.shape[2:], d, s, x.shape[2:], strict=True)
-        ]
-        taps: Sequence[tuple[Any, ...]] = list(product(*meet))
-        channels = slice(first, first + size)
-        pixels = [x[(n, channels, *(u for _, u in tap))] for tap in taps]
-        weights = [w[(channels, o % w.shape[1], *(t for t, _ in tap))] for tap in taps]
-        empty = np.zeros((0, size))
-        return {
-            "input": np.stack(pixels, 1) if taps else empty,
-            "weight": np.stack(weights, 1) if taps else empty,
-            **_bias_at(inputs, o),
-        }
-
-    return window
+def batched(x: Array, rank: int, index: tuple[int, ...]) -> tuple[Array, tuple[int, ...]]:
+    """Return an input with a batch axis, and the index of an output with one."""
+    return (x, index) if x.ndim == rank + 2 else (x[None], (0, *index))
 
 
-def _bias_at(inputs: Arrays, channel: int) -> dict[str, Array]:
+def bias_at(inputs: Arrays, channel: int) -> dict[str, Array]:
+    """Return the bias of an output channel, if there is one."""
     return {"bias": inputs["bias"][channel]} if "bias" in inputs else {}
 
 
 def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     patterns = special_products(geometry, dtype)
+    if dtype == "float16":  # whose sums are kept in more bits: what fits in the end must come out, however large
+        patterns = (*patterns, Pattern(("integers", 2), {"input": ("huge", 1)}))
     if "padding" in geometry.attributes and geometry.attributes["padding"] != "valid":
         return patterns  # an infinite weight times padding is NaN, or nothing at all: both are in use
-    return (*patterns, Pattern(("integers", 2), {"weight": ("nans", 1)}))
+    return (*patterns, *(Pattern(("integers", 2), {"weight": (kind, 1)}) for kind in ("nans", "infinities")))
 
 
-def _rejections(rank: int, transposed: bool) -> Any:
-    def rejections(geometry: Geometry) -> Breakages:
-        x, w = geometry.shapes["input"], geometry.shapes["weight"]
-        assert x is not None
-        assert w is not None
-        outputs = w[1] * geometry.attributes.get("groups", 1) if transposed else w[0]
-        broken: Breakages = [
-            ("input-rank", {"input": (*x, 1, 1)}),
-            ("input-channels", {"input": (x[0], x[1] + 1, *x[2:])}),
-            ("weight-rank", {"weight": (*w, 1)}),
-            ("kernel-size", {"weight": (*w[:2], 0, *w[3:])}),
-            ("bias", {"bias": (outputs + 1,)}),
-            ("bias", {"bias": (outputs, 1)}),
-            ("stride", {"stride": 0}),
-            ("stride", {"stride": -1}),
-            ("stride", {"stride": (1,) * (rank + 1)}),
-            ("dilation", {"dilation": 0}),
-            ("dilation", {"dilation": (1,) * (rank + 1)}),
-            ("padding", {"padding": -1}),
-            ("padding", {"padding": (0,) * (rank + 1)}),
-            ("groups", {"groups": 0}),
-            ("groups", {"groups": -1}),
-            ("spatial-size", {"input": (*x[:2], 0, *x[3:]), "padding": 0}),
-        ]
-        if transposed:
-            three = {"input": (x[0], 4, *x[2:]), "weight": (4, w[1], *w[2:]), "bias": None, "groups": 3}
-            stride = geometry.attributes.get("stride", 1), geometry.attributes.get("dilation", 1)
-            most = max(n for value in stride for n in (value if isinstance(value, tuple) else (value,)))
-            broken += [
-                ("input-channels", three),
-                ("output-channels", {"weight": (w[0], 0, *w[2:]), "bias": None}),
-                ("output-padding", {"output_padding": most}),
-                ("output-padding", {"output_padding": -1}),
-                ("output-size", {"padding": 1000}),
-                ("padding", {"padding": "same"}),
-            ]
-        else:
-            broken += [
-                ("output-channels", {"input": (x[0], 4, *x[2:]), "weight": (5, 2, *w[2:]), "bias": None, "groups": 2}),
-                ("kernel-fits", {"weight": (*w[:-1], x[-1] + 100), "padding": 0}),
-                ("padding", {"padding": "everywhere"}),
-                ("padding", {"padding": "same", "stride": 2}),
-            ]
-        return broken
-
-    return rejections
+def layer_rejections(geometry: Geometry) -> Breakages:
+    """Return what breaks a convolution and its transpose alike."""
+    x, w = shape_of(geometry.shapes, "input"), shape_of(geometry.shapes, "weight")
+    rank = len(w) - 2
+    numbers = ("stride", 1), ("dilation", 1), ("padding", 0)
+    broken: Breakages = [
+        ("input-rank", {"input": (*x, 1, 1)}),
+        ("input-rank", {"input": x[2:]}),
+        ("input-channels", {"input": (x[0], x[1] + 1, *x[2:])}),
+        ("weight-rank", {"weight": (*w, 1)}),
+        ("weight-rank", {"weight": w[:-1]}),
+        ("kernel-size", {"weight": (*w[:2], 0, *w[3:])}),
+        ("groups", {"groups": 0}),
+        ("groups", {"groups": -1}),
+        ("groups", {"groups": 1.5}),
+        *(("input-channels", {"groups": huge}) for huge in HUGE),
+        ("spatial-size", {"input": (*x[:2], 0, *x[3:]), "padding": 0}),
+    ]
+    for name, least in numbers:
+        wrong = (least - 1, least + 0.5, (least,) * (rank + 1), *(-huge for huge in HUGE))
+        broken += [(name, {name: value}) for value in wrong]
+    return [*broken, ("stride", {"stride": -1}), ("padding", {"padding": "everywhere"})]
 
 
-def _operator(rank: int, transposed: bool) -> Operator:
-    name = f"conv_transpose{rank}d" if transposed else f"conv{rank}d"
+def wrong_biases(outputs: int) -> Breakages:
+    """Return biases that do not fit so many output channels."""
+    return [("bias", {"bias": shape}) for shape in ((outputs + 1,), (outputs, 1), (0,), ())]
+
+
+def _rejections(geometry: Geometry) -> Breakages:
+    x, w = shape_of(geometry.shapes, "input"), shape_of(geometry.shapes, "weight")
+    rank = len(w) - 2
+    return [
+        *layer_rejections(geometry),
+        *wrong_biases(w[0]),
+        ("output-channels", {"input": (x[0], 4, *x[2:]), "weight": (5, 2, *w[2:]), "bias": None, "groups": 2}),
+        ("kernel-fits", {"weight": (*w[:-1], x[-1] + 100), "padding": 0}),
+        *(("kernel-fits", {"weight": (*w[:2], *(3,) * rank), "dilation": huge, "padding": 0}) for huge in HUGE),
+        ("padding", {"padding": "same", "stride": 2}),
+    ]
+
+
+def layer_acceptances(geometry: Geometry) -> Breakages:
+    """Return what looks illegal and is not, of a convolution and of its transpose alike (empty ones: see sizes)."""
+    x, w = shape_of(geometry.shapes, "input"), shape_of(geometry.shapes, "weight")
+    tap: dict[str, Any] = {"weight": (*w[:2], *(1,) * (len(w) - 2)), "padding": 0}
+    return [
+        ("no batch axis", {"input": x[1:]}),
+        *(("a huge dilation of a single tap", tap | {"dilation": huge}) for huge in HUGE),
+    ]
+
+
+def _accepted(geometry: Geometry) -> Breakages:
+    x, w = shape_of(geometry.shapes, "input"), shape_of(geometry.shapes, "weight")
+    rank = len(w) - 2
+    extents = tuple(d * (k - 1) + 1 for k, d in zip(w[2:], along(geometry.attributes, "dilation", rank), strict=True))
+    enough = tuple(e - 1 for e in extents)
+    return [
+        *layer_acceptances(geometry),
+        ("padding that makes a kernel fit", {"input": (*x[:2], *(1,) * rank), "padding": enough}),
+        ("windows in padding alone", {"padding": extents}),
+        *(("a stride beyond the input", {"stride": huge, "padding": enough}) for huge in HUGE),
+        ("one number in a sequence", {"stride": (1,), "dilation": (1,), "padding": (max(w[2:]),)}),
+    ]
+
+
+def _operator(rank: int) -> Operator:
+    name = f"conv{rank}d"
+    function = getattr(reference, name)
     return Operator(
         name=name,
-        reference=getattr(reference, name),
-        geometries=(_transposed_geometries if transposed else _geometries)(rank),
+        reference=function,
+        geometries=_geometries(rank),
         exact=exact_products,
         real=real_products,
-        special=special_products if transposed else _special,
-        bounds=_bounds(getattr(reference, name), transposed),
-        window=(_transposed_window if transposed else _window)(rank),
-        rejections=_rejections(rank, transposed),
+        special=_special,
+        bounds=product_bounds(function, _terms),
+        window=_window(rank),
+        rejections=_rejections,
+        accepted=_accepted,
+        gradient=product_gradient(getattr(reference.vjp, name), _gradient_terms),
+        per_sample=lambda attributes: ("input",),
     )
 
 
-OPERATORS = tuple(_operator(rank, transposed) for transposed in (False, True) for rank in (1, 2, 3))
+OPERATORS = tuple(map(_operator, (1, 2, 3)))

@@ -1,163 +1,291 @@
-"""Batch normalization."""
+"""Normalization of every channel, over the batch or sample by sample; and what all normalizations share."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 import reference
-from conformance.bounds import blended, normalized, statistics
+import reference.vjp
+from conformance.fills import Shape
 from conformance.formats import Array
-from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
+from conformance.model import (
+    Arithmetic,
+    Arrays,
+    Attributes,
+    Bound,
+    Breakages,
+    Geometry,
+    Gradient,
+    Operator,
+    Pattern,
+)
+from conformance.norm_bounds import Moments, Norm, blended, gradients, moments, normalized
 from conformance.strategies import Choices, batch_size, drawn, stretched
 
 EPS = 1e-5
+EPSILONS = (EPS, 1e-3, 0.1, 1e-8)
 MOMENTUM = 0.1
+LENGTHS = (32, 15, 16, 17, 31, 33, 64, 1024)  # on both sides of the widths of vectors, and a long one
+PARAMETERS = {"running_mean": ("integers", 4), "weight": ("integers", 2), "bias": ("integers", 3)}
+View = Callable[[Arrays, Attributes], Norm]
+Data = Callable[[Geometry, str], tuple[Pattern, ...]]
 
 
-@drawn
-def _geometries(choose: Choices, purpose: str) -> Geometry:
-    training = choose.flag()
-    large = stretched(choose, "batch", "channels", "spatial") if purpose == "values" else "none"
-    batch = max(batch_size(choose, purpose, 4), int(training)) + 4 * (large == "batch")
-    channels = choose.whole(2 if purpose == "special" else 1, 4) + 8 * (large == "channels")
-    spatial = tuple(choose.one_of((1, 2, 4, 3, 5)) for _ in range(choose.whole(0, 3)))
-    if training and batch * math.prod(spatial) < 2:
-        batch = 2
-    if large == "spatial":
-        spatial = (*spatial[:2], 32)
-    running = not training or choose.flag()
-    affine = choose.flag()
-    attributes: dict[str, Any] = {"training": True} if training else {}
-    momentum = choose.one_of((MOMENTUM, 0.5, 0.0, 1.0, 0.25)) if training and running else MOMENTUM
-    eps = choose.one_of((EPS, 1e-3, 0.1, 1e-8))
-    attributes |= {"momentum": momentum} if momentum != MOMENTUM else {}
-    attributes |= {"eps": eps} if eps != EPS else {}
-    parameter = (channels,)
-    shapes = {
-        "input": (batch, channels, *spatial),
-        "running_mean": parameter if running else None,
-        "running_var": parameter if running else None,
-        "weight": parameter if affine else None,
-        "bias": parameter if affine else None,
-    }
-    return Geometry(shapes, attributes, batch * math.prod(spatial))
+def extents(choose: Choices, rank: int) -> tuple[int, ...]:
+    """Draw so many lengths, powers of two more often: means of them can be exact."""
+    return tuple(choose.one_of((1, 2, 4, 3, 5)) for _ in range(rank))
 
 
-def _exact(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    """Return data whose standard deviation is a power of two: variance scale**2 or 4**k - scale, eps to fit."""
-    parameters = {"running_mean": ("integers", 4), "weight": ("integers", 2), "bias": ("integers", 3)}
+def affine(choose: Choices, shape: Shape) -> dict[str, Shape | None]:
+    """Draw whether there is a weight and a bias: neither, both, or one of them."""
+    has = choose.one_of(((False, False), (True, True), (True, True), (True, False), (False, True)))
+    return {name: shape if there else None for name, there in zip(("weight", "bias"), has, strict=True)}
+
+
+def with_eps(attributes: dict[str, Any], eps: float) -> dict[str, Any]:
+    """Return the attributes with an eps, unless it is the usual one."""
+    return attributes | ({"eps": eps} if eps != EPS else {})
+
+
+def exact_norms(*fills: tuple[str, float, float]) -> tuple[Pattern, ...]:
+    """Return exact data from (kind, scale, eps), for which the standard deviation is a power of two."""
     return tuple(
-        Pattern(fill, {"input": fill, **parameters, "running_var": ("roots", eps)}, {"eps": float(eps)})
-        for fill, eps in ((("paired", 1), 3), (("integers", 3), 3), (("paired", 3), 7))
+        Pattern(("integers", 2), {"input": (kind, scale), **PARAMETERS, "running_var": ("roots", eps)}, {"eps": eps})
+        for kind, scale, eps in fills
     )
 
 
-def _real(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    """Return values around 0, of small variance (where eps tells), around 30, and of one sign."""
+def real_norms(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    """Return values around 0, of small variance (where eps tells), around another mean, and of one sign."""
     parameters = {"running_mean": ("normal", 0.5), "running_var": ("positive", 1), "weight": ("normal", 1)}
     small = {"input": ("normal", 2.0**-7), **parameters, "running_var": ("positive", 2.0**-12)}
+    far = 30.0 if dtype in ("float16", "bfloat16") else 1000.0
+    offset = {"input": ("offset", far), **parameters, "running_mean": ("offset", far)}
     return (
-        Pattern(("normal", 1), {"input": ("normal", 1), **parameters}),
+        Pattern(("normal", 1), parameters),
         Pattern(("normal", 1), small),
-        Pattern(("normal", 1), {"input": ("offset", 30), **parameters}),
+        Pattern(("normal", 1), offset),
         Pattern(("positive", 1)),
     )
 
 
-def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    parameters = {"running_var": ("positive", 4)}
-    return tuple(Pattern(("integers", 3), {"input": (kind, 1), **parameters}) for kind in ("nans", "infinities"))
+def special_norms(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    """Return NaN and infinities, which reach only what shares statistics with them; subnormals; and no variance."""
+    half = dtype in ("float16", "bfloat16")  # in which statistics may be kept, and the least eps be lost beside them
+    variances = {"running_var": ("positive", 4)}
+    tiny = {"input": ("tiny", 500), "running_mean": ("tiny", 500), **variances}
+    patterns = [Pattern(("integers", 3), {"input": (kind, 1), **variances}) for kind in ("nans", "infinities")]
+    patterns.append(Pattern(("integers", 3), tiny, {"eps": 0.1} if half else {}))
+    if "bias" not in geometry.shapes or geometry.shapes["bias"] is not None:  # else a constant less its mean is 0
+        constant = {"input": ("paired", 2.0**-60), **variances}
+        patterns.append(Pattern(("integers", 3), constant, {"eps": 0.1} if half else {}))
+    return tuple(patterns)
 
 
-def _bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
-    x = inputs["input"]
-    along = (1, -1, *(1,) * (x.ndim - 2))
-    w, b = (inputs[k].reshape(along) if k in inputs else None for k in ("weight", "bias"))
-    eps = attributes.get("eps", EPS)
-    if not attributes.get("training", False):
-        mean, var = inputs["running_mean"].reshape(along), inputs["running_var"].reshape(along)
-        exact = _exact_steps(x, mean, var, w, b, eps, arithmetic)
-        output = normalized(x, mean, var, w, b, eps, expected["output"], arithmetic, None, exact)
-        copied = {k: expected[k] for k in ("running_mean", "running_var")}
-        return {"output": output, **{k: Bound(np.zeros(v.shape)) for k, v in copied.items()}}
-    axes = (0, *range(2, x.ndim))
-    m = math.prod(x.shape[a] for a in axes)
-    with np.errstate(all="ignore"):
-        mean = x.mean(axes, keepdims=True)
-        var = np.square(x - mean).mean(axes, keepdims=True)
-        far_mean, far_var = statistics(x, axes, arithmetic)
-        exact = _exact_steps(x, mean, var, w, b, eps, arithmetic) & _exact_statistics(x, mean, m, axes, arithmetic)
-    bounds = {"output": normalized(x, mean, var, w, b, eps, expected["output"], arithmetic, (far_mean, far_var), exact)}
-    if "running_mean" in expected:
-        share, unbiased = attributes.get("momentum", MOMENTUM), m / (m - 1)
-        for name, new, far, roundings in (
-            ("running_mean", mean, far_mean, 6),
-            ("running_var", var * unbiased, far_var * unbiased, 8),
-        ):
-            bounds[name] = blended(share, inputs[name], new.ravel(), far.ravel(), expected[name], arithmetic, roundings)
+def huge_norms(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    """Return special data, in float16 also near the largest number: only a wider format holds their squares."""
+    huge = Pattern(("integers", 3), {"input": ("huge", 1)})
+    return (*special_norms(geometry, dtype), *((huge,) if dtype == "float16" else ()))
+
+
+def norm_operator(
+    name: str,
+    view: View,
+    exact: Sequence[Pattern],
+    real: Data = real_norms,
+    special: Data = special_norms,
+    **fields: Any,
+) -> Operator:
+    """Return a normalization with its gradients, from how it is seen as a norm and from its data."""
+
+    def pulled(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+        whole = [replace(p, kinds={**p.kinds, "cotangent": ("integers", 3)}) for p in exact]
+        normal = [replace(p, kinds={**p.kinds, "cotangent": ("normal", 1)}) for p in real_norms(geometry, dtype)]
+        return (*whole, *normal, replace(normal[0], kinds={**normal[0].kinds, "cotangent": ("ramp", 1)}))
+
+    def bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
+        norm = view(inputs, attributes)
+        return gradients(norm, inputs["cotangent"], moments(norm, arithmetic), expected, arithmetic)
+
+    return Operator(
+        name=name,
+        reference=getattr(reference, name),
+        exact=_fitting(lambda geometry, dtype: tuple(exact)),
+        real=_fitting(real),
+        special=_fitting(special),
+        gradient=Gradient(getattr(reference.vjp, name), _fitting(pulled), bounds),
+        **fields,
+    )
+
+
+def _fitting(data: Data) -> Data:
+    """Return the data without fills for arrays that an operator does not have."""
+
+    def fitted(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+        patterns = data(geometry, dtype)
+        return tuple(replace(p, kinds={k: v for k, v in p.kinds.items() if k in geometry.shapes}) for p in patterns)
+
+    return fitted
+
+
+def reshaped(inputs: Arrays, shape: Sequence[int], *names: str) -> list[Array | None]:
+    """Return the arrays of those names in another shape, None for each that there is not."""
+    return [inputs[name].reshape(shape) if name in inputs else None for name in names]
+
+
+def _switch(pooled: bool) -> tuple[str, bool]:
+    """Return the attribute that says whether a channel's own statistics are used, and its default."""
+    return ("training", False) if pooled else ("use_input_stats", True)
+
+
+def _geometries(pooled: bool) -> Any:
+    @drawn
+    def geometries(choose: Choices, purpose: str) -> Geometry:
+        own = choose.flag() == pooled
+        large = stretched(choose, "batch", "channels", "spatial") if purpose == "values" else "none"
+        batch = max(batch_size(choose, purpose, 4), int(own and pooled)) + 4 * (large == "batch")
+        channels = choose.whole(2 if purpose == "special" else 1, 4)
+        channels += choose.one_of((8, 13, 29)) if large == "channels" else 0
+        spatial = extents(choose, choose.whole(0, 3))
+        if own and math.prod(spatial) * (batch if pooled else 1) < 2:
+            batch, spatial = (2, spatial) if pooled else (batch, (2,))
+        if large == "spatial":
+            spatial = (*spatial[:2], choose.one_of(LENGTHS))
+        running = not own or choose.flag()
+        switch, default = _switch(pooled)
+        attributes: dict[str, Any] = {switch: own} if own != default else {}
+        momentum = choose.one_of((MOMENTUM, 0.5, 0.0, 1.0, 0.25)) if own and running else MOMENTUM
+        eps = choose.one_of(EPSILONS)
+        attributes |= {"momentum": momentum} if momentum != MOMENTUM else {}
+        kept = (channels,) if running else None
+        shapes = {
+            "input": (batch, channels, *spatial),
+            "running_mean": kept,
+            "running_var": kept,
+            **affine(choose, (channels,)),
+        }
+        return Geometry(shapes, with_eps(attributes, eps), batch * math.prod(spatial))
+
+    return geometries
+
+
+def _view(pooled: bool) -> View:
+    def view(inputs: Arrays, attributes: Attributes) -> Norm:
+        x = inputs["input"]
+        along = (1, -1, *(1,) * (x.ndim - 2))
+        weight, bias, mean, var = reshaped(inputs, along, "weight", "bias", "running_mean", "running_var")
+        own = attributes.get(*_switch(pooled))
+        given = (mean, var) if not own and mean is not None and var is not None else None
+        axes = (0, *range(2, x.ndim)) if pooled else tuple(range(2, x.ndim))
+        return Norm(x, axes, weight, bias, attributes.get("eps", EPS), given=given)
+
+    return view
+
+
+def _bounds(view: View) -> Any:
+    def bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
+        norm = view(inputs, attributes)
+        by = moments(norm, arithmetic)
+        found = {"output": normalized(norm, by, expected["output"], arithmetic)}
+        if norm.given is not None:
+            return found | {k: Bound(np.zeros(v.shape)) for k, v in expected.items() if k != "output"}
+        return found | _running_bounds(norm, by, inputs, attributes, expected, arithmetic)
+
     return bounds
 
 
-def _exact_statistics(x: Array, mean: Array, m: int, axes: tuple[int, ...], arithmetic: Arithmetic) -> Array | bool:
-    """Where two passes give the exact mean and variance: whole numbers, whole means, a power of two of them."""
-    if arithmetic.variance != "two-pass" or m & (m - 1):
-        return False
-    whole_numbers = (x == np.rint(x)).all(axes, keepdims=True) & (mean == np.rint(mean))
-    room = np.square(np.abs(x) + np.abs(mean)).sum(axes, keepdims=True) <= 2.0**arithmetic.accumulator.bits
-    return np.asarray(whole_numbers & room)
+def _running_bounds(
+    norm: Norm, by: Moments, inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic
+) -> dict[str, Bound]:
+    """Return the bounds of running statistics, into which the mean of those of all samples is blended."""
+    unbiased, share = norm.count / (norm.count - 1), attributes.get("momentum", MOMENTUM)
+    samples = by.mean.shape[0]
+    news = {
+        "running_mean": (np.abs(by.mean), by.far_mean, 6),
+        "running_var": (by.var * unbiased, by.far_var * unbiased, 8),
+    }
+    found = {}
+    for name in expected.keys() & news.keys():
+        new, far, roundings = news[name]
+        new, far = (part.sum(0).ravel() / np.float64(samples) for part in (new, far))
+        found[name] = blended(share, inputs[name], new, far, expected[name], arithmetic, roundings + samples)
+    return found
 
 
-def _exact_steps(
-    x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float, arithmetic: Arithmetic
-) -> Array:
-    """Where 1 / sqrt(var + eps) is a power of two and all other factors are small whole numbers."""
-    with np.errstate(all="ignore"):
-        mantissa, exponent = np.frexp(var + eps)
-        exact = (mantissa == 0.5) & (exponent % 2 == 1) & (np.abs(exponent) <= 7)
-        for part in (x, mean, *(p for p in (w, b) if p is not None)):
-            exact = exact & (part == np.rint(part)) & (np.abs(part) <= 2.0**6)
-    return np.asarray(exact & (arithmetic.accumulator.bits >= 24) & (arithmetic.input_bits is None))
+def _window(pooled: bool) -> Any:
+    def window(inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:
+        channel = index[1] if len(index) > 1 else index[0]
+        sample = index[0] if len(index) > 1 and not pooled else slice(None)
+        parameters = {k: v[channel] for k, v in inputs.items() if k not in ("input", "cotangent")}
+        return {"input": inputs["input"][sample, channel], **parameters}
+
+    return window
 
 
-def _window(inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:
-    channel = index[1] if len(index) > 1 else index[0]
-    parameters = {k: v[channel] for k, v in inputs.items() if k != "input"}
-    return {"input": inputs["input"][:, channel], **parameters}
+def _rejections(pooled: bool) -> Any:
+    def rejections(geometry: Geometry) -> Breakages:
+        x = geometry.shapes["input"]
+        assert x is not None
+        channels, (switch, _) = x[1], _switch(pooled)
+        given = {"running_mean": (channels,), "running_var": (channels,)}
+        lone = (1, channels) if pooled else (*x[:2], 1)
+        broken: Breakages = [
+            ("input-rank", {"input": (x[0],)}),
+            ("weight", {"weight": (channels + 1,)}),
+            ("weight", {"weight": (channels, 1)}),
+            ("bias", {"bias": (channels + 1,)}),
+            ("running-mean", {**given, "running_mean": (channels + 1,)}),
+            ("running-var", {**given, "running_var": (channels + 1,)}),
+            ("running-statistics", {"running_mean": None, "running_var": None, switch: False}),
+            ("running-statistics", {**given, "running_var": None}),
+            ("values-per-channel", {"input": lone, switch: True}),
+            ("eps", {"eps": -1.0}),
+            ("eps", {"eps": -1e-12}),
+        ]
+        return broken
+
+    return rejections
 
 
-def _rejections(geometry: Geometry) -> Breakages:
-    x = geometry.shapes["input"]
-    assert x is not None
-    channels = x[1]
-    given = {"running_mean": (channels,), "running_var": (channels,)}
-    broken: Breakages = [
-        ("input-rank", {"input": (x[0],)}),
-        ("weight", {"weight": (channels + 1,)}),
-        ("bias", {"bias": (channels + 1,)}),
-        ("running-mean", {**given, "running_mean": (channels + 1,)}),
-        ("running-var", {**given, "running_var": (channels + 1,)}),
-        ("running-statistics", {"running_mean": None, "running_var": None, "training": False}),
-        ("running-statistics", {**given, "running_var": None}),
-        ("values-per-channel", {"input": (1, channels), "training": True}),
-        ("eps", {"eps": -1.0}),
-    ]
-    return broken
+def _accepted(pooled: bool) -> Any:
+    def accepted(geometry: Geometry) -> Breakages:
+        x = geometry.shapes["input"]
+        assert x is not None
+        switch, _ = _switch(pooled)
+        given = {"running_mean": (x[1],), "running_var": (x[1],)}
+        odd: Breakages = [
+            ("a momentum beyond 1", {"input": (*x[:2], 2), **given, switch: True, "momentum": 1.5}),
+            ("an eps of 0", {**given, switch: False, "eps": 0.0}),
+            ("an eps of 0 for statistics of its own", {"input": (2, x[1], 3), switch: True, "eps": 0.0}),
+            ("no spatial axes where statistics are given", {"input": x[:2], **given, switch: False}),
+        ]
+        return odd
+
+    return accepted
+
+
+def _operator(name: str, pooled: bool, exact: Sequence[Pattern]) -> Operator:
+    view = _view(pooled)
+    return norm_operator(
+        name,
+        view,
+        exact,
+        geometries=_geometries(pooled),
+        bounds=_bounds(view),
+        window=_window(pooled),
+        rejections=_rejections(pooled),
+        accepted=_accepted(pooled),
+        per_sample=lambda attributes: () if pooled and attributes.get("training") else ("input",),
+        conventions={"running_variance": "running_variance", "momentum_weights": "momentum_weights"},
+    )
 
 
 OPERATORS = (
-    Operator(
-        name="batch_norm",
-        reference=reference.batch_norm,
-        geometries=_geometries,
-        exact=_exact,
-        real=_real,
-        special=_special,
-        bounds=_bounds,
-        window=_window,
-        rejections=_rejections,
-        conventions={"running_variance": "running_variance", "momentum_weights": "momentum_weights"},
-    ),
+    _operator("batch_norm", True, exact_norms(("paired", 1, 3.0), ("paired", 3, 7.0), ("integers", 3, 3.0))),
+    _operator("instance_norm", False, exact_norms(("ramp", 2, 3.75), ("paired", 3, 7.0), ("ramp", 4, 2.75))),
 )

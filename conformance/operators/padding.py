@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 import reference
-from conformance.bounds import copies
-from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
+from conformance.bounds import copies, sum_of_products
+from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator, Pattern
 from conformance.strategies import Choices, batch_size, drawn
 
 
@@ -52,6 +52,20 @@ def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     return tuple(Pattern((kind, few)) for kind in ("nans", "infinities", "nonfinite", "negative_zeros", "tiny", "huge"))
 
 
+def _pulled(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+    return (Pattern(("ramp", 1)), Pattern(("integers", 10)), Pattern(("normal", 1)), Pattern(("spread", 1)))
+
+
+def _pulled_bounds(
+    inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic
+) -> dict[str, Bound]:
+    """Return the bound of sums over all that are copies of an element: that of a constant padding is a copy itself."""
+    g, x, call = inputs["cotangent"], inputs["input"], {k: v for k, v in attributes.items() if k != "value"}
+    magnitude = reference.vjp.pad(np.abs(g), x, **call)
+    terms = int(reference.vjp.pad(np.ones(g.shape), x, **call).max(initial=1))
+    return {"input": sum_of_products(magnitude, terms, expected["input"], [g], arithmetic)}
+
+
 def _bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
     return copies(expected, zero_sign=True)
 
@@ -81,6 +95,17 @@ def _rejections(geometry: Geometry) -> Breakages:
     return broken
 
 
+def _accepted(geometry: Geometry) -> Breakages:
+    plain = {"mode": "constant", "value": None}
+    return [
+        ("an empty axis that padding fills", {**plain, "input": (2, 0), "pad": (1, 2)}),
+        ("an axis that is cropped to nothing", {**plain, "input": (2, 3), "pad": (-2, -1)}),
+        ("a crop of one side that the other makes up for", {**plain, "input": (2, 3), "pad": (-3, 4)}),
+        ("no padding", {**plain, "pad": (0, 0)}),
+        ("every axis padded", {**plain, "input": (1, 2, 3), "pad": (1, 0, 0, 2, 1, 1)}),
+    ]
+
+
 OPERATORS = (
     Operator(
         name="pad",
@@ -92,5 +117,8 @@ OPERATORS = (
         bounds=_bounds,
         window=_window,
         rejections=_rejections,
+        accepted=_accepted,
+        gradient=Gradient(reference.vjp.pad, _pulled, _pulled_bounds),
+        per_sample=lambda attributes: ("input",),
     ),
 )

@@ -1,49 +1,57 @@
-"""Pooling: the largest or the mean of each window."""
+"""Pooling over windows of a kernel: the largest or the mean of each."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-import reference
-from conformance.bounds import copies, sum_of_products
-from conformance.formats import Array, format_of
-from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Operator, Pattern
-from conformance.patterns import limit_of
-from conformance.strategies import Choices, batch_size, drawn, ranges, spelled, stretched, window_axis
+import reference.vjp
+from conformance.formats import Array
+from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator
+from conformance.operators import pools
+from conformance.strategies import Axis, Choices, drawn, spelled, window_axis
+from reference.avg_pooling import divisors
 from reference.constraints import per_axis
+from reference.pooling_windows import Windows, pool_windows
 from reference.windows import padded, resolve_padding
 
 
 def _geometries(rank: int, average: bool) -> Any:
     @drawn
     def geometries(choose: Choices, purpose: str) -> Geometry:
-        large = stretched(choose, "batch", "channels", "wide") if purpose == "values" and rank < 3 else "none"
-        batch = batch_size(choose, purpose) + 4 * (large == "batch")
-        channels = choose.whole(1, 6 if purpose == "values" else 3) + 12 * (large == "channels")
-        reach, ceil_mode = ranges(purpose, rank), choose.flag()
+        batch, channels, large = pools.planes(choose, purpose, rank)
+        reach, ceil_mode = pools.reach_of(large, purpose, rank), choose.flag()
         axes = [
             window_axis(
                 choose, reach, pool=True, ceil=ceil_mode, dilated=not average, wide=large == "wide" and i == rank - 1
             )
             for i in range(rank)
         ]
-        kernel, stride = tuple(a.kernel for a in axes), tuple(a.stride for a in axes)
-        attributes: dict[str, Any] = spelled(kernel_size=(kernel, None))
-        if stride != kernel or choose.flag():
-            attributes |= spelled(stride=(stride, None))
+        if purpose not in pools.FORWARD:  # what the index of a window without an element is, engines do not agree on
+            axes = [replace(a, size=max(a.size, a.dilation)) for a in axes]
+        attributes = window_attributes(choose, axes, ceil_mode)
         attributes |= spelled(
             padding=(tuple(a.padding for a in axes), 0), dilation=(tuple(a.dilation for a in axes), 1)
         )
-        if ceil_mode:
-            attributes["ceil_mode"] = True
-        attributes |= _average_attributes(choose, rank) if average else _maximum_attributes(choose)
-        return Geometry({"input": (batch, channels, *(a.size for a in axes))}, attributes, math.prod(kernel))
+        attributes |= _average_attributes(choose, rank) if average else _maximum_attributes(choose, purpose)
+        terms = math.prod(a.kernel for a in axes)
+        return Geometry({"input": (batch, channels, *(a.size for a in axes))}, attributes, terms)
 
     return geometries
+
+
+def window_attributes(choose: Choices, axes: list[Axis], ceil_mode: bool) -> dict[str, Any]:
+    """Return kernel size, stride and ceil mode; a stride that is the kernel size may be left out."""
+    kernel, stride = tuple(a.kernel for a in axes), tuple(a.stride for a in axes)
+    attributes: dict[str, Any] = spelled(kernel_size=(kernel, None))
+    if stride != kernel or choose.flag():
+        attributes |= spelled(stride=(stride, None))
+    return attributes | ({"ceil_mode": True} if ceil_mode else {})
 
 
 def _average_attributes(choose: Choices, rank: int) -> dict[str, Any]:
@@ -56,139 +64,134 @@ def _average_attributes(choose: Choices, rank: int) -> dict[str, Any]:
     return attributes
 
 
-def _maximum_attributes(choose: Choices) -> dict[str, Any]:
-    return {"return_indices": True} if choose.flag() else {}
+def _maximum_attributes(choose: Choices, purpose: str) -> dict[str, Any]:
+    # Layouts are tried on gradients too, whose functions know of no indices.
+    return {"return_indices": True} if choose.flag() and purpose not in ("gradients", "layouts") else {}
 
 
-def _maximum_patterns(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    """Return data with many ties, and data with none."""
-    large = 2 ** min(format_of(dtype).bits, 31) - 1
-    return (
-        Pattern(("ramp", 1)),
-        Pattern(("integers", 1)),
-        Pattern(("integers", 3)),
-        Pattern(("integers", large if dtype != "float16" else 2047)),
-    )
+def _windows(
+    rank: int,
+    x: Array,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> tuple[Windows, list[Array]]:
+    """Return the windows of an average pooling, and along each axis what they are divided by."""
+    w = pool_windows(rank, x, kernel_size, stride, padding, 1, ceil_mode)
+    return w, divisors(w, count_include_pad, divisor_override)
 
 
-def _maximum_real(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    return (Pattern(("normal", 1)), Pattern(("positive", 1)), Pattern(("offset", -8)))
-
-
-def _maximum_special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    shape = geometry.shapes["input"]
-    assert shape is not None
-    # Few enough of them that most windows hold something else.
-    few = max(1, math.prod(shape) // (3 * geometry.terms))
-    kinds: tuple[tuple[str, float], ...] = (
-        ("nans", few),
-        ("infinities", few),
-        ("nonfinite", few),
-        ("bottom", few),
-        ("negative_zeros", 1),
-        ("tiny", 3),
-        ("huge", 1),
-    )
-    return tuple(map(Pattern, kinds))
-
-
-def _maximum_bounds(
-    inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic
-) -> dict[str, Bound]:
-    # Which zero is the larger is not specified: the sign is promised only where all zeros have one.
-    x = inputs["input"]
-    zeros = np.signbit(x[x == 0])
-    return copies(expected, zero_sign=bool(zeros.size and (zeros.all() or not zeros.any())))
-
-
-def _average_exact(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    large = max(3, min(2 ** min(format_of(dtype).bits, 31) - 1, limit_of(dtype) // geometry.terms))
-    return (Pattern(("ramp", 1)), Pattern(("integers", 3)), Pattern(("integers", large)))
-
-
-def _average_real(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    return (Pattern(("normal", 1)), Pattern(("positive", 1)), Pattern(("spread", 1)))
-
-
-def _average_special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    guests = (Pattern(("nans", 1)), Pattern(("infinities", 1)))
-    # In float16 a sum leaves the format where the mean does not; in wider formats the accumulator would overflow too.
-    return (*guests, Pattern(("huge", 1))) if dtype == "float16" else guests
-
-
-def _average_bounds(function: Callable[..., Array]) -> Any:
+def _average_bounds(rank: int) -> Any:
     def bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
-        x = inputs["input"]
-        plain = {k: v for k, v in attributes.items() if k not in ("divisor_override", "count_include_pad")}
-        total = function(np.abs(x), **plain, divisor_override=1)
-        divisor: Any = attributes.get("divisor_override")
-        if divisor is None:
-            ones = np.ones((1, 1, *x.shape[2:]))
-            share = function(ones, **{k: v for k, v in attributes.items() if k != "divisor_override"})
-            divisor = np.rint(function(ones, **plain, divisor_override=1) / share)
-        terms = math.prod(per_axis("kernel-size", "kernel_size", attributes["kernel_size"], x.ndim - 2, 1))
-        return {"output": sum_of_products(total, terms, expected["output"], [x], arithmetic, divisor)}
+        w, along = _windows(rank, inputs["input"], **attributes)
+        return {"output": pools.mean_bound(w, along, expected["output"], arithmetic)}
 
     return bounds
 
 
-def _window(rank: int) -> Any:
-    def window(inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:
-        x = inputs["input"]
-        n, c, *at = index
-        kernel = per_axis("kernel-size", "kernel_size", attributes["kernel_size"], rank, 1)
-        s = per_axis("stride", "stride", attributes.get("stride", kernel), rank, 1)
-        d = per_axis("dilation", "dilation", attributes.get("dilation", 1), rank, 1)
-        p = resolve_padding(attributes.get("padding", 0), x.shape[2:], kernel, s, d)
-        far = tuple((low, high + e * (k - 1) + f) for (low, high), k, e, f in zip(p, kernel, d, s, strict=True))
-        plane = padded(x[n, c], far, np.nan)
-        taps = [[i * f + t * e for t in range(k)] for i, f, k, e in zip(at, s, kernel, d, strict=True)]
-        return {"input (NaN: padding)": plane[np.ix_(*taps)]}
+def _average_gradient(rank: int, vjp: Callable[..., Array]) -> Gradient:
+    def bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
+        w, along = _windows(rank, inputs["input"], **attributes)
+        g = inputs["cotangent"]
+        return {"input": pools.mean_gradient_bound(g, w.lines, along, expected["input"], arithmetic)}
 
-    return window
+    return Gradient(vjp, pools.means_cotangents, bounds)
+
+
+def kernel_window(rank: int, inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:
+    """Return the elements of one window, NaN where it lies on padding."""
+    x = inputs["input"]
+    n, c, *at = index
+    kernel = per_axis("kernel-size", "kernel_size", attributes["kernel_size"], rank, 1)
+    s = per_axis("stride", "stride", attributes.get("stride", kernel), rank, 1)
+    d = per_axis("dilation", "dilation", attributes.get("dilation", 1), rank, 1)
+    p = resolve_padding(attributes.get("padding", 0), x.shape[2:], kernel, s, d)
+    far = tuple((low, high + e * (k - 1) + f) for (low, high), k, e, f in zip(p, kernel, d, s, strict=True))
+    plane = padded(x[n, c], far, np.nan)
+    taps = [[i * f + t * e for t in range(k)] for i, f, k, e in zip(at, s, kernel, d, strict=True)]
+    return {"input (NaN: padding)": plane[np.ix_(*taps)]}
+
+
+def kernel_rejections(rank: int, geometry: Geometry) -> Breakages:
+    """Return what breaks a constraint that all windows of a kernel have; padding only where there is some to set."""
+    x = geometry.shapes["input"]
+    assert x is not None
+    return [
+        ("input-rank", {"input": (*x, 1, 1)}),
+        ("input-rank", {"input": x[2:]}),
+        ("spatial-size", {"input": (*x[:2], 0, *x[3:])}),
+        ("kernel-size", {"kernel_size": 0}),
+        ("kernel-size", {"kernel_size": -1}),
+        ("stride", {"stride": 0}),
+        ("stride", {"stride": -1}),
+        ("kernel-fits", {"kernel_size": max(x[2:]) + 100, "ceil_mode": False}),
+        ("kernel-fits", {"kernel_size": HUGE, "ceil_mode": False}),
+    ]
+
+
+HUGE = 2**31  # the least that 32 bits do not hold
 
 
 def _rejections(rank: int, average: bool) -> Any:
     def rejections(geometry: Geometry) -> Breakages:
-        x = geometry.shapes["input"]
-        assert x is not None
-        broken: Breakages = [
-            ("input-rank", {"input": (*x, 1, 1)}),
-            ("spatial-size", {"input": (*x[:2], 0, *x[3:])}),
-            ("kernel-size", {"kernel_size": 0}),
-            ("kernel-size", {"kernel_size": -1}),
+        dense = {} if average else {"dilation": 1}
+        fits = {"padding": 0, **dense}
+        broken = [
+            (label, {**changes, **(fits if label == "kernel-fits" else {})})
+            for label, changes in kernel_rejections(rank, geometry)
+        ]
+        broken += [
             ("kernel-size", {"kernel_size": (2,) * (rank + 1), "padding": 0}),
-            ("stride", {"stride": 0}),
-            ("stride", {"stride": -1}),
             ("padding", {"padding": -1}),
             ("padding", {"padding": (0,) * (rank + 1)}),
-            ("pool-padding", {"kernel_size": 3, "padding": 4, "dilation": 1}),
-            ("kernel-fits", {"kernel_size": max(x[2:]) + 100, "padding": 0, "ceil_mode": False}),
+            ("pool-padding", {"kernel_size": 3, "padding": 4, **dense}),
         ]
-        if average:
-            broken = [(label, {k: v for k, v in c.items() if k != "dilation"}) for label, c in broken]
-            if rank > 1:
-                broken.append(("divisor-override", {"divisor_override": 0}))
-        else:
-            broken += [("dilation", {"dilation": 0}), ("dilation", {"dilation": (1,) * (rank + 1)})]
+        if not average:
+            broken += [
+                ("dilation", {"dilation": 0}),
+                ("dilation", {"dilation": -1}),
+                ("dilation", {"dilation": (1,) * (rank + 1)}),
+            ]
+        elif rank > 1:
+            broken.append(("divisor-override", {"divisor_override": 0}))
         return broken
 
     return rejections
 
 
+def _accepted(average: bool) -> Any:
+    def accepted(geometry: Geometry) -> Breakages:
+        x = geometry.shapes["input"]
+        assert x is not None
+        dense = {} if average else {"dilation": 1}
+        small = {"input": (*x[:2], *(1 for _ in x[2:])), "ceil_mode": False, **dense}
+        return [
+            ("padding makes a small input fit", {**small, "kernel_size": 3, "stride": 1, "padding": 1}),
+            ("a stride may be longer than the input", {"stride": max(x[2:]) + 100}),
+            ("there may be no batch axis", {"input": x[1:]}),
+        ]
+
+    return accepted
+
+
 def _operator(rank: int, average: bool) -> Operator:
     name = f"{'avg' if average else 'max'}_pool{rank}d"
-    function = getattr(reference, name)
     return Operator(
         name=name,
-        reference=function,
+        reference=getattr(reference, name),
         geometries=_geometries(rank, average),
-        exact=_average_exact if average else _maximum_patterns,
-        real=_average_real if average else _maximum_real,
-        special=_average_special if average else _maximum_special,
-        bounds=_average_bounds(function) if average else _maximum_bounds,
-        window=_window(rank),
+        exact=pools.means_exact if average else pools.maxima_exact,
+        real=pools.means_real if average else pools.maxima_real,
+        special=pools.means_special if average else pools.maxima_special,
+        bounds=_average_bounds(rank) if average else pools.maxima_bounds,
+        window=partial(kernel_window, rank),
         rejections=_rejections(rank, average),
+        accepted=_accepted(average),
+        gradient=_average_gradient(rank, getattr(reference.vjp, name)) if average else pools.maxima_gradient(name),
+        per_sample=pools.batched,
         conventions={} if average else {"nan": "max_pool_nan"},
     )
 
