@@ -15,7 +15,7 @@ from conformance.model import Fault
 
 def _accepted(name: str, sentence: str, operator: str, label: str, answer: Mistake, dtype: str = "float32") -> Fault:
     """Return the fault of giving `answer` where the constraint of that label is broken."""
-    return fault(name, sentence, operator, "rejections", accepting(label, answer), dtype)
+    return fault(name, sentence, operator, "rejections", accepting(label, answer), dtype, kind="acceptance")
 
 
 def _for(name: str, illegal: Any, legal: Any) -> Mistake:

@@ -56,11 +56,11 @@ def _as_it_is(values: Array) -> Array:
     return values
 
 
-def _summing(name: str, sentence: str, operator: str, dtype: str, **wrong: Round) -> Fault:
+def _summing(name: str, sentence: str, operator: str, dtype: str, kind: str, **wrong: Round) -> Fault:
     right, exact = honest(operator), {"keep": _as_it_is, "share": _as_it_is}
     twin = partial(_summed, right, **exact)
     return fault(
-        name, sentence, operator, "values", lambda _, **call: _summed(right, **exact | wrong, **call), dtype, twin
+        name, sentence, operator, "values", lambda _, **call: _summed(right, **exact | wrong, **call), dtype, twin, kind
     )
 
 
@@ -81,6 +81,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool2d",
         "values",
         calling(lambda call: {"count_include_pad": True}),
+        kind="divisor",
     ),
     fault(
         "avg_pool1d-padding-never-counts",
@@ -89,6 +90,7 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         calling(lambda call: {"count_include_pad": False}),
         dtype="float16",
+        kind="divisor",
     ),
     fault(
         "avg_pool2d-divided-by-kernel",
@@ -96,6 +98,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool2d",
         "values",
         calling(_whole_kernel),
+        kind="divisor",
     ),
     fault(
         "avg_pool3d-overhang-counts",
@@ -103,6 +106,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool3d",
         "values",
         where(lambda call: call.get("count_include_pad", True), calling(_whole_kernel)),
+        kind="divisor",
     ),
     fault(
         "avg_pool2d-divisor-override-ignored",
@@ -110,6 +114,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool2d",
         "values",
         calling(lambda call: {"divisor_override": None}),
+        kind="divisor",
     ),
     fault(
         "avg_pool3d-last-undivided",
@@ -117,6 +122,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool3d",
         "values",
         at_one_output(calling(lambda call: {"divisor_override": 1})),
+        kind="divisor",
     ),
     fault(
         "avg_pool2d-padded-with-edge",
@@ -124,6 +130,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool2d",
         "values",
         where(lambda call: not call.get("ceil_mode") and call.get("count_include_pad", True), padded_with(mode="edge")),
+        kind="padding",
     ),
     fault(
         "avg_pool1d-stride-one-by-default",
@@ -131,6 +138,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool1d",
         "values",
         calling(lambda call: {"stride": call.get("stride", 1)}),
+        kind="index",
     ),
     fault(
         "avg_pool3d-kernel-swapped",
@@ -142,6 +150,7 @@ FAULTS: tuple[Fault, ...] = (
                 lambda call: {"kernel_size": windows(call).kernel[::-1], "stride": windows(call).stride, "padding": 0}
             )
         ),
+        kind="axes",
     ),
     fault(
         "avg_pool2d-paddings-swapped",
@@ -150,6 +159,7 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         reversed_axes("padding"),
         dtype="float64",
+        kind="axes",
     ),
     _summing(
         "avg_pool2d-half-accumulation",
@@ -157,6 +167,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool2d",
         "float16",
         keep=_rounded_to(np.dtype(np.float16)),
+        kind="rounding",
     ),
     _summing(
         "avg_pool3d-coarse-reciprocal",
@@ -164,6 +175,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool3d",
         "float32",
         share=_rounded_to(numpy_dtype("bfloat16")),
+        kind="rounding",
     ),
     fault(
         "avg_pool1d-ceil",
@@ -171,6 +183,7 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool1d",
         "sizes",
         calling(lambda call: {"ceil_mode": True}),
+        kind="shape",
     ),
     fault(
         "avg_pool2d-round-half",
@@ -179,6 +192,7 @@ FAULTS: tuple[Fault, ...] = (
         "sizes",
         where(lambda call: not call.get("ceil_mode"), sized(lambda n, e, s, k: (2 * (n - e) + s) // (2 * s) + 1)),
         dtype="bfloat16",
+        kind="shape",
     ),
     fault(
         "avg_pool3d-empty-batch-refused",
@@ -186,14 +200,23 @@ FAULTS: tuple[Fault, ...] = (
         "avg_pool3d",
         "sizes",
         where(lambda call: not len(call["input"]), refusing),
+        kind="acceptance",
     ),
-    fault("avg_pool2d-nan-as-zero", "a NaN counts as 0", "avg_pool2d", "special", taking("input", without_nan)),
+    fault(
+        "avg_pool2d-nan-as-zero",
+        "a NaN counts as 0",
+        "avg_pool2d",
+        "special",
+        taking("input", without_nan),
+        kind="special",
+    ),
     fault(
         "avg_pool1d-nan-onwards",
         "a NaN reaches all later windows of its row, as in running sums",
         "avg_pool1d",
         "special",
         answering(_nan_onwards),
+        kind="special",
     ),
     fault(
         "avg_pool3d-nan-leaks",
@@ -202,5 +225,6 @@ FAULTS: tuple[Fault, ...] = (
         "special",
         answering(leaking),
         dtype="float64",
+        kind="special",
     ),
 )

@@ -35,9 +35,30 @@ def _same_undilated(call: Call) -> Call:
 
 
 WINDOWS = (
-    fault("conv2d-strides-swapped", "the strides of the axes are swapped", "conv2d", "values", reversed_axes("stride")),
-    fault("conv2d-paddings-swapped", "the axes swap their padding", "conv2d", "values", reversed_axes("padding")),
-    fault("conv2d-dilations-swapped", "the axes swap their dilation", "conv2d", "values", reversed_axes("dilation")),
+    fault(
+        "conv2d-strides-swapped",
+        "the strides of the axes are swapped",
+        "conv2d",
+        "values",
+        reversed_axes("stride"),
+        kind="axes",
+    ),
+    fault(
+        "conv2d-paddings-swapped",
+        "the axes swap their padding",
+        "conv2d",
+        "values",
+        reversed_axes("padding"),
+        kind="axes",
+    ),
+    fault(
+        "conv2d-dilations-swapped",
+        "the axes swap their dilation",
+        "conv2d",
+        "values",
+        reversed_axes("dilation"),
+        kind="axes",
+    ),
     fault(
         "conv1d-dilation-ignored",
         "the taps are read without their dilation, in as many windows as with it",
@@ -45,6 +66,7 @@ WINDOWS = (
         "values",
         in_the_right_shape(calling(lambda call: {"dilation": 1})),
         dtype="bfloat16",
+        kind="index",
     ),
     fault(
         "conv3d-dilation-ignored-in-depth",
@@ -52,6 +74,7 @@ WINDOWS = (
         "conv3d",
         "values",
         in_the_right_shape(first_axis_at_one("dilation")),
+        kind="axes",
     ),
     fault(
         "conv2d-stride-ignored-in-height",
@@ -59,9 +82,15 @@ WINDOWS = (
         "conv2d",
         "values",
         in_the_right_shape(first_axis_at_one("stride")),
+        kind="axes",
     ),
     fault(
-        "conv1d-stride-ignored", "the stride is taken for 1", "conv1d", "values", calling(lambda call: {"stride": 1})
+        "conv1d-stride-ignored",
+        "the stride is taken for 1",
+        "conv1d",
+        "values",
+        calling(lambda call: {"stride": 1}),
+        kind="index",
     ),
     fault(
         "conv2d-padding-on-low-side",
@@ -70,6 +99,7 @@ WINDOWS = (
         "values",
         padding_as(lambda pair: (sum(pair), 0)),
         dtype="float16",
+        kind="padding",
     ),
     fault(
         "conv1d-padding-shifted",
@@ -77,22 +107,39 @@ WINDOWS = (
         "conv1d",
         "values",
         padding_as(lambda pair: (pair[0] + 1, pair[1] - 1) if pair[1] else pair),
+        kind="padding",
     ),
-    fault("conv2d-padded-with-edge", "the edge is repeated for padding", "conv2d", "values", padded_with(mode="edge")),
+    fault(
+        "conv2d-padded-with-edge",
+        "the edge is repeated for padding",
+        "conv2d",
+        "values",
+        padded_with(mode="edge"),
+        kind="padding",
+    ),
     fault(
         "conv2d-padded-with-thousandth",
         "padding holds 0.001 in place of 0",
         "conv2d",
         "values",
         padded_with(constant_values=1e-3),
+        kind="padding",
     ),
-    fault("conv2d-rows-wrap", "padding on the right reads the next row", "conv2d", "values", calling(_wrapped_rows)),
+    fault(
+        "conv2d-rows-wrap",
+        "padding on the right reads the next row",
+        "conv2d",
+        "values",
+        calling(_wrapped_rows),
+        kind="padding",
+    ),
     fault(
         "conv1d-same-lower",
         'padding "same" puts the odd element on the low side',
         "conv1d",
         "values",
         calling(lambda call: {"padding": "same_lower"} if call.get("padding") == "same" else {}),
+        kind="padding",
     ),
 )
 
@@ -103,9 +150,15 @@ SIZES = (
         "conv2d",
         "sizes",
         sized(lambda n, e, s, k: (n - e) // s + 2),
+        kind="shape",
     ),
     fault(
-        "conv3d-one-too-small", "there is one window too few", "conv3d", "sizes", sized(lambda n, e, s, k: (n - e) // s)
+        "conv3d-one-too-small",
+        "there is one window too few",
+        "conv3d",
+        "sizes",
+        sized(lambda n, e, s, k: (n - e) // s),
+        kind="shape",
     ),
     fault(
         "conv2d-ceil",
@@ -113,6 +166,7 @@ SIZES = (
         "conv2d",
         "sizes",
         sized(lambda n, e, s, k: -((e - n) // s) + 1),
+        kind="shape",
     ),
     fault(
         "conv1d-round-half",
@@ -120,6 +174,7 @@ SIZES = (
         "conv1d",
         "sizes",
         sized(lambda n, e, s, k: (2 * (n - e) + s) // (2 * s) + 1),
+        kind="shape",
     ),
     fault(
         "conv2d-size-undilated",
@@ -128,6 +183,7 @@ SIZES = (
         "sizes",
         sized(lambda n, e, s, k: (n - k) // s + 1),
         dtype="float16",
+        kind="shape",
     ),
     fault(
         "conv1d-same-undilated",
@@ -135,6 +191,7 @@ SIZES = (
         "conv1d",
         "sizes",
         where(lambda call: call.get("padding") == "same", calling(_same_undilated)),
+        kind="padding",
     ),
     fault(
         "conv2d-empty-batch-refused",
@@ -142,6 +199,7 @@ SIZES = (
         "conv2d",
         "sizes",
         where(lambda call: not len(call["input"]), refusing),
+        kind="acceptance",
     ),
     fault(
         "conv1d-empty-batch-of-one",
@@ -149,6 +207,7 @@ SIZES = (
         "conv1d",
         "sizes",
         answering(lambda y, call: y if len(y) else np.zeros((1, *y.shape[1:]), y.dtype)),
+        kind="shape",
     ),
     fault(
         "conv3d-no-channels-refused",
@@ -156,8 +215,16 @@ SIZES = (
         "conv3d",
         "sizes",
         where(lambda call: not call["input"].shape[1], refusing),
+        kind="acceptance",
     ),
-    fault("conv2d-squeezed", "axes of length 1 are dropped", "conv2d", "sizes", answering(lambda y, call: y.squeeze())),
+    fault(
+        "conv2d-squeezed",
+        "axes of length 1 are dropped",
+        "conv2d",
+        "sizes",
+        answering(lambda y, call: y.squeeze()),
+        kind="shape",
+    ),
     fault(
         "conv1d-widened",
         "the output is float64 whatever the input is",
@@ -165,6 +232,7 @@ SIZES = (
         "sizes",
         answering(lambda y, call: y.astype(np.float64)),
         dtype="bfloat16",
+        kind="dtype",
     ),
 )
 

@@ -62,13 +62,14 @@ def _nan_along_columns(output: Array, call: Call) -> Array:
 LAST_CHANNEL_SKIPPED = taking("input", lambda x: zeroed(x, slice(None), -1))
 
 KERNEL = (
-    fault("conv1d-flipped", "the kernel is flipped", "conv1d", "values", _flipped(), dtype="float64"),
+    fault("conv1d-flipped", "the kernel is flipped", "conv1d", "values", _flipped(), dtype="float64", kind="index"),
     fault(
         "conv2d-flipped",
         "the kernel is flipped: a convolution, not a cross-correlation",
         "conv2d",
         "values",
         _flipped(),
+        kind="index",
     ),
     fault(
         "conv2d-flipped-in-groups",
@@ -76,15 +77,31 @@ KERNEL = (
         "conv2d",
         "values",
         where(lambda call: groups_of(call) > 1, _flipped()),
+        kind="groups",
     ),
-    fault("conv2d-flipped-rows", "the kernel is flipped along its last axis", "conv2d", "values", _flipped(-1)),
-    fault("conv3d-flipped-depth", "the kernel is flipped along its first axis", "conv3d", "values", _flipped(2)),
+    fault(
+        "conv2d-flipped-rows",
+        "the kernel is flipped along its last axis",
+        "conv2d",
+        "values",
+        _flipped(-1),
+        kind="axes",
+    ),
+    fault(
+        "conv3d-flipped-depth",
+        "the kernel is flipped along its first axis",
+        "conv3d",
+        "values",
+        _flipped(2),
+        kind="axes",
+    ),
     fault(
         "conv2d-kernel-transposed",
         "the two axes of a square kernel are swapped",
         "conv2d",
         "values",
         taking("weight", _transposed_kernel),
+        kind="axes",
     ),
     fault(
         "conv2d-weight-swapped",
@@ -92,19 +109,42 @@ KERNEL = (
         "conv2d",
         "values",
         taking("weight", lambda w: w.swapaxes(0, 1) if w.shape[0] == w.shape[1] else w),
+        kind="axes",
     ),
 )
 
 BIAS = (
-    fault("conv3d-bias-ignored", "the bias is not added", "conv3d", "values", calling(lambda call: {"bias": None})),
-    fault("conv2d-bias-along-rows", "the bias is added along the last axis", "conv2d", "values", _bias_along_rows),
-    fault("conv1d-bias-twice", "the bias is added twice", "conv1d", "values", taking("bias", lambda b: 2 * b)),
+    fault(
+        "conv3d-bias-ignored",
+        "the bias is not added",
+        "conv3d",
+        "values",
+        calling(lambda call: {"bias": None}),
+        kind="index",
+    ),
+    fault(
+        "conv2d-bias-along-rows",
+        "the bias is added along the last axis",
+        "conv2d",
+        "values",
+        _bias_along_rows,
+        kind="axes",
+    ),
+    fault(
+        "conv1d-bias-twice",
+        "the bias is added twice",
+        "conv1d",
+        "values",
+        taking("bias", lambda b: 2 * b),
+        kind="index",
+    ),
     fault(
         "conv2d-bias-once-a-channel",
         "the bias is added once for each input channel of a group",
         "conv2d",
         "values",
         where(given("bias"), calling(lambda call: {"bias": call["bias"] * call["weight"].shape[1]})),
+        kind="index",
     ),
     fault(
         "conv2d-bias-of-first-group",
@@ -119,6 +159,7 @@ BIAS = (
                 }
             ),
         ),
+        kind="groups",
     ),
 )
 
@@ -129,6 +170,7 @@ GROUPS = (
         "conv2d",
         "values",
         calling(_first_group_only),
+        kind="groups",
     ),
     fault(
         "conv2d-groups-interleaved",
@@ -136,6 +178,7 @@ GROUPS = (
         "conv2d",
         "values",
         calling(lambda call: {"input": call["input"][:, _interleaved(call["input"].shape[1], groups_of(call))]}),
+        kind="groups",
     ),
     fault(
         "conv1d-group-outputs-interleaved",
@@ -143,6 +186,7 @@ GROUPS = (
         "conv1d",
         "values",
         answering(lambda y, call: y[:, _interleaved(y.shape[1], groups_of(call))]),
+        kind="groups",
     ),
     fault(
         "conv3d-last-group-as-first",
@@ -150,6 +194,7 @@ GROUPS = (
         "conv3d",
         "values",
         calling(_last_group_as_first),
+        kind="groups",
     ),
     fault(
         "conv2d-depthwise-multiplier",
@@ -160,19 +205,35 @@ GROUPS = (
             lambda call: call["input"].shape[1] == groups_of(call) > 1,
             answering(lambda y, call: y[:, _interleaved(y.shape[1], y.shape[1] // groups_of(call))]),
         ),
+        kind="groups",
     ),
-    fault("conv1d-last-channel-skipped", "the last input channel is skipped", "conv1d", "values", LAST_CHANNEL_SKIPPED),
+    fault(
+        "conv1d-last-channel-skipped",
+        "the last input channel is skipped",
+        "conv1d",
+        "values",
+        LAST_CHANNEL_SKIPPED,
+        kind="index",
+    ),
     fault(
         "conv2d-last-channel-skipped-at-one-output",
         "the last input channel is skipped at the last output only",
         "conv2d",
         "values",
         at_one_output(LAST_CHANNEL_SKIPPED),
+        kind="index",
     ),
 )
 
 SPECIAL = (
-    fault("conv2d-nan-leaks", "a NaN in one sample reaches the others", "conv2d", "special", answering(leaking)),
+    fault(
+        "conv2d-nan-leaks",
+        "a NaN in one sample reaches the others",
+        "conv2d",
+        "special",
+        answering(leaking),
+        kind="special",
+    ),
     fault(
         "conv1d-nan-as-zero",
         "a NaN in the input is read as 0",
@@ -180,6 +241,7 @@ SPECIAL = (
         "special",
         taking("input", without_nan),
         dtype="float16",
+        kind="special",
     ),
     fault(
         "conv3d-nan-weight-as-zero",
@@ -187,6 +249,7 @@ SPECIAL = (
         "conv3d",
         "special",
         taking("weight", without_nan),
+        kind="special",
     ),
     fault(
         "conv2d-nan-along-columns",
@@ -194,6 +257,7 @@ SPECIAL = (
         "conv2d",
         "special",
         answering(_nan_along_columns),
+        kind="special",
     ),
     fault(
         "conv2d-infinity-clamped",
@@ -201,6 +265,7 @@ SPECIAL = (
         "conv2d",
         "special",
         answering(saturated),
+        kind="special",
     ),
     fault(
         "conv1d-overflow-saturates",
@@ -209,6 +274,7 @@ SPECIAL = (
         "special",
         where(lambda call: np.isfinite(call["input"]).all(), answering(saturated)),
         dtype="float16",
+        kind="special",
     ),
 )
 

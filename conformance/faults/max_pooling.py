@@ -1,4 +1,4 @@
-"""Ways for max pooling to be wrong: its windows, its indices, and what it makes of NaN, infinities and zeros."""
+"""Ways for max pooling to be wrong: its windows, and what it makes of NaN, infinities and zeros."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from conformance.mistakes import (
     taking,
     tap_values,
     where,
-    windows,
 )
 from conformance.model import Fault
 
@@ -46,50 +45,17 @@ def _scan(right: Binding, wins: Wins, **call: Any) -> Any:
     return (best, index) if call.get("return_indices") else best
 
 
-def _scanning(name: str, sentence: str, operator: str, check: str, wins: Wins, dtype: str = "float32") -> Fault:
+def _scanning(
+    name: str, sentence: str, operator: str, check: str, wins: Wins, dtype: str = "float32", kind: str = "index"
+) -> Fault:
     """Return the fault of a scan in which the wrong values win, beside the scan in which the right ones do."""
     right = honest(operator)
     twin = partial(_scan, right, lambda value, best, index: (value > best) | (index < 0) | np.isnan(value))
-    return fault(name, sentence, operator, check, lambda _, **call: _scan(right, wins, **call), dtype, twin)
+    return fault(name, sentence, operator, check, lambda _, **call: _scan(right, wins, **call), dtype, twin, kind)
 
 
 def _ceil_as(rule: str) -> Mistake:
     return calling(lambda call: {"ceil_mode": rule} if call.get("ceil_mode") else {})
-
-
-def _indices(change: Callable[[list[Array], Call], Array]) -> Mistake:
-    """Return the mistake of other indices: change(positions along the axes, call)."""
-
-    def changed(indices: Array, call: Call) -> Array:
-        return change(list(np.unravel_index(indices, call["input"].shape[2:])), call)
-
-    return where(lambda call: call.get("return_indices"), answering(changed, output=1))
-
-
-def _in_padded_plane(positions: list[Array], call: Call) -> Array:
-    padding, sizes = windows(call).padding, call["input"].shape[2:]
-    shape = tuple(n + low + high for n, (low, high) in zip(sizes, padding, strict=True))
-    moved = tuple(p + low for p, (low, _) in zip(positions, padding, strict=True))
-    return np.asarray(np.ravel_multi_index(moved, shape))
-
-
-def _in_window(positions: list[Array], call: Call) -> Array:
-    w, taps = windows(call), []
-    for axis, position in enumerate(positions):
-        first = np.arange(position.shape[2 + axis]) * w.stride[axis] - w.padding[axis][0]
-        along = first.reshape(-1, *(1,) * (len(positions) - 1 - axis))
-        taps.append((position - along) // w.dilation[axis])
-    return np.asarray(np.ravel_multi_index(tuple(taps), w.kernel))
-
-
-def _in_tensor(positions: list[Array], call: Call) -> Array:
-    shape = call["input"].shape
-    lead = np.indices((*positions[0].shape[:2], *(1,) * len(positions)))[:2]
-    return np.asarray(np.ravel_multi_index((*lead, *positions), shape))
-
-
-def _column_major(positions: list[Array], call: Call) -> Array:
-    return np.asarray(np.ravel_multi_index(tuple(positions), call["input"].shape[2:], order="F"))
 
 
 def _without_sign(output: Array, call: Call) -> Array:
@@ -106,6 +72,7 @@ WINDOWS = (
         "max_pool2d",
         "values",
         calling(lambda call: {"ceil_mode": False}),
+        kind="shape",
     ),
     fault(
         "max_pool1d-ceil",
@@ -114,6 +81,7 @@ WINDOWS = (
         "sizes",
         calling(lambda call: {"ceil_mode": True}),
         dtype="float16",
+        kind="shape",
     ),
     fault(
         "max_pool2d-ceil-keep",
@@ -121,6 +89,7 @@ WINDOWS = (
         "max_pool2d",
         "sizes",
         _ceil_as("ceil_keep"),
+        kind="shape",
     ),
     fault(
         "max_pool3d-ceil-caffe",
@@ -128,6 +97,7 @@ WINDOWS = (
         "max_pool3d",
         "sizes",
         _ceil_as("ceil_caffe"),
+        kind="shape",
     ),
     fault(
         "max_pool1d-size-undilated",
@@ -135,8 +105,16 @@ WINDOWS = (
         "max_pool1d",
         "sizes",
         sized(lambda n, e, s, k: (n - k) // s + 1),
+        kind="shape",
     ),
-    fault("max_pool2d-padded-with-zero", "padding holds 0 in place of minus infinity", "max_pool2d", "values", PLAIN),
+    fault(
+        "max_pool2d-padded-with-zero",
+        "padding holds 0 in place of minus infinity",
+        "max_pool2d",
+        "values",
+        PLAIN,
+        kind="padding",
+    ),
     fault(
         "max_pool1d-starts-at-zero",
         "the search for the largest starts at 0",
@@ -144,6 +122,7 @@ WINDOWS = (
         "values",
         answering(lambda y, call: np.maximum(y, 0)),
         dtype="bfloat16",
+        kind="padding",
     ),
     fault(
         "max_pool2d-dilation-ignored",
@@ -151,6 +130,7 @@ WINDOWS = (
         "max_pool2d",
         "values",
         in_the_right_shape(calling(lambda call: {"dilation": 1})),
+        kind="index",
     ),
     fault(
         "max_pool3d-dilation-ignored-in-depth",
@@ -158,6 +138,7 @@ WINDOWS = (
         "max_pool3d",
         "values",
         in_the_right_shape(first_axis_at_one("dilation")),
+        kind="axes",
     ),
     fault(
         "max_pool1d-stride-one-by-default",
@@ -165,6 +146,7 @@ WINDOWS = (
         "max_pool1d",
         "values",
         calling(lambda call: {"stride": call.get("stride", 1)}),
+        kind="index",
     ),
     fault(
         "max_pool3d-strides-swapped",
@@ -173,6 +155,7 @@ WINDOWS = (
         "values",
         reversed_axes("stride"),
         dtype="float64",
+        kind="axes",
     ),
     fault(
         "max_pool2d-last-row-skipped",
@@ -180,6 +163,7 @@ WINDOWS = (
         "max_pool2d",
         "values",
         taking("input", lambda x: np.where(np.arange(x.shape[2])[:, None] == x.shape[2] - 1, -np.inf, x)),
+        kind="index",
     ),
     fault(
         "max_pool2d-empty-batch-of-one",
@@ -187,62 +171,26 @@ WINDOWS = (
         "max_pool2d",
         "sizes",
         answering(lambda y, call: y if len(y) else np.zeros((1, *y.shape[1:]), y.dtype)),
+        kind="shape",
     ),
 )
 
-INDICES = (
-    fault(
-        "max_pool2d-indices-in-padded-plane",
-        "indices count the padding",
-        "max_pool2d",
-        "values",
-        _indices(_in_padded_plane),
-    ),
-    fault(
-        "max_pool3d-indices-in-window", "indices count within the window", "max_pool3d", "values", _indices(_in_window)
-    ),
-    fault(
-        "max_pool1d-indices-in-tensor",
-        "indices count over batch and channels too",
-        "max_pool1d",
-        "values",
-        _indices(_in_tensor),
-    ),
-    fault(
-        "max_pool2d-indices-column-major",
-        "indices count along columns",
-        "max_pool2d",
-        "values",
-        _indices(_column_major),
-    ),
-    fault(
-        "max_pool2d-indices-wrap",
-        "indices are kept in 8 bits",
-        "max_pool2d",
-        "values",
-        _indices(
-            lambda positions, call: np.ravel_multi_index(tuple(positions), call["input"].shape[2:]).astype(np.int8)
-        ),
-    ),
-    fault(
-        "max_pool1d-indices-float",
-        "indices have the dtype of the input",
-        "max_pool1d",
-        "sizes",
-        answering(lambda i, call: i.astype(np.float32), output=1),
-    ),
+SCANS = (
     _scanning(
         "max_pool2d-last-tie",
         "of equal values the last one counts",
         "max_pool2d",
         "values",
         lambda value, best, index: (value >= best) | np.isnan(value),
+        kind="index",
     ),
-)
-
-SPECIAL = (
     fault(
-        "max_pool2d-nan-dropped", "a NaN never wins", "max_pool2d", "special", calling(lambda call: {"nan": "ignore"})
+        "max_pool2d-nan-dropped",
+        "a NaN never wins",
+        "max_pool2d",
+        "special",
+        calling(lambda call: {"nan": "ignore"}),
+        kind="special",
     ),
     fault(
         "max_pool1d-nan-dropped-with-indices",
@@ -250,6 +198,7 @@ SPECIAL = (
         "max_pool1d",
         "special",
         WITH_INDICES,
+        kind="special",
     ),
     _scanning(
         "max_pool2d-nan-only-first",
@@ -257,6 +206,7 @@ SPECIAL = (
         "max_pool2d",
         "special",
         lambda value, best, index: (value > best) | (index < 0),
+        kind="special",
     ),
     _scanning(
         "max_pool3d-nan-only-last",
@@ -264,6 +214,7 @@ SPECIAL = (
         "max_pool3d",
         "special",
         lambda value, best, index: ~(value <= best) | (index < 0),
+        kind="special",
     ),
     _scanning(
         "max_pool2d-index-of-bottom",
@@ -271,6 +222,7 @@ SPECIAL = (
         "max_pool2d",
         "special",
         lambda value, best, index: (value > best) | np.isnan(value),
+        kind="special",
     ),
     fault(
         "max_pool3d-starts-at-lowest",
@@ -279,6 +231,7 @@ SPECIAL = (
         "special",
         answering(lambda y, call: np.maximum(y, np.finfo(y.dtype).min)),
         dtype="float16",
+        kind="special",
     ),
     fault(
         "max_pool1d-infinity-clamped",
@@ -286,13 +239,24 @@ SPECIAL = (
         "max_pool1d",
         "special",
         answering(saturated),
+        kind="special",
     ),
     fault(
-        "max_pool2d-zero-unsigned", "a negative zero loses its sign", "max_pool2d", "special", answering(_without_sign)
+        "max_pool2d-zero-unsigned",
+        "a negative zero loses its sign",
+        "max_pool2d",
+        "special",
+        answering(_without_sign),
+        kind="special",
     ),
     fault(
-        "max_pool3d-nan-leaks", "a NaN in one sample reaches the others", "max_pool3d", "special", answering(leaking)
+        "max_pool3d-nan-leaks",
+        "a NaN in one sample reaches the others",
+        "max_pool3d",
+        "special",
+        answering(leaking),
+        kind="special",
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*WINDOWS, *INDICES, *SPECIAL)
+FAULTS: tuple[Fault, ...] = (*WINDOWS, *SCANS)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+import reference
+import reference.vjp
 from conformance.formats import Array
 from conformance.honest import fault
 from conformance.mistakes import (
@@ -47,6 +49,16 @@ def _in_mode(mode: str, mistake: Mistake) -> Mistake:
     return where(lambda call: call.get("mode", "constant") == mode, mistake)
 
 
+def _as_constant(modes: tuple[str, ...]) -> Mistake:
+    return where(lambda call: call.get("mode", "constant") in modes, calling(lambda call: {"mode": "constant"}))
+
+
+def _over_copies(output: Array, call: Call) -> Array:
+    ones = np.ones(call["cotangent"].shape)
+    counts = reference.vjp.pad(ones, call["input"].astype(np.float64), call["pad"], call.get("mode", "constant"))
+    return np.asarray(output / np.maximum(counts, 1)).astype(output.dtype)
+
+
 FAULTS: tuple[Fault, ...] = (
     fault(
         "pad-sides-swapped",
@@ -54,6 +66,7 @@ FAULTS: tuple[Fault, ...] = (
         "pad",
         "values",
         _pad_as(lambda pairs: [(high, low) for low, high in pairs]),
+        kind="padding",
     ),
     fault(
         "pad-axes-reversed",
@@ -62,6 +75,7 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         _pad_as(lambda pairs: pairs[::-1]),
         dtype="float16",
+        kind="axes",
     ),
     fault(
         "pad-reflect-symmetric",
@@ -69,6 +83,7 @@ FAULTS: tuple[Fault, ...] = (
         "pad",
         "values",
         _in_mode("reflect", answering(_symmetric)),
+        kind="padding",
     ),
     fault(
         "pad-circular-replicates",
@@ -77,6 +92,7 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         _in_mode("circular", calling(lambda call: {"mode": "replicate"})),
         dtype="bfloat16",
+        kind="padding",
     ),
     fault(
         "pad-replicate-zeros",
@@ -85,14 +101,23 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         _in_mode("replicate", calling(lambda call: {"mode": "constant"})),
         dtype="float64",
+        kind="padding",
     ),
-    fault("pad-value-ignored", "constant padding is always 0", "pad", "values", calling(lambda call: {"value": None})),
+    fault(
+        "pad-value-ignored",
+        "constant padding is always 0",
+        "pad",
+        "values",
+        calling(lambda call: {"value": None}),
+        kind="padding",
+    ),
     fault(
         "pad-value-truncated",
         "the value is read as a whole number",
         "pad",
         "values",
         calling(lambda call: {"value": int(call["value"])} if "value" in call else {}),
+        kind="dtype",
     ),
     fault(
         "pad-crops-other-side",
@@ -100,6 +125,7 @@ FAULTS: tuple[Fault, ...] = (
         "pad",
         "values",
         _pad_as(lambda pairs: [(high, low) if min(low, high) < 0 else (low, high) for low, high in pairs]),
+        kind="index",
     ),
     fault(
         "pad-never-crops",
@@ -107,8 +133,16 @@ FAULTS: tuple[Fault, ...] = (
         "pad",
         "sizes",
         _pad_as(lambda pairs: [(max(low, 0), max(high, 0)) for low, high in pairs]),
+        kind="shape",
     ),
-    fault("pad-last-axis-only", "only the last axis is padded", "pad", "sizes", _pad_as(lambda pairs: pairs[:1])),
+    fault(
+        "pad-last-axis-only",
+        "only the last axis is padded",
+        "pad",
+        "sizes",
+        _pad_as(lambda pairs: pairs[:1]),
+        kind="axes",
+    ),
     fault(
         "pad-empty-batch-refused",
         "an empty batch raises",
@@ -116,6 +150,7 @@ FAULTS: tuple[Fault, ...] = (
         "sizes",
         where(lambda call: not len(call["input"]), refusing),
         dtype="float16",
+        kind="acceptance",
     ),
     fault(
         "pad-zero-unsigned",
@@ -123,10 +158,24 @@ FAULTS: tuple[Fault, ...] = (
         "pad",
         "special",
         answering(lambda y, call: y + np.zeros(1, y.dtype)),
+        kind="special",
     ),
-    fault("pad-nan-as-zero", "a NaN becomes 0", "pad", "special", taking("input", without_nan), dtype="bfloat16"),
     fault(
-        "pad-infinity-clamped", "infinities become the largest finite number", "pad", "special", answering(saturated)
+        "pad-nan-as-zero",
+        "a NaN becomes 0",
+        "pad",
+        "special",
+        taking("input", without_nan),
+        dtype="bfloat16",
+        kind="special",
+    ),
+    fault(
+        "pad-infinity-clamped",
+        "infinities become the largest finite number",
+        "pad",
+        "special",
+        answering(saturated),
+        kind="special",
     ),
     fault(
         "pad-nan-leaks",
@@ -135,5 +184,58 @@ FAULTS: tuple[Fault, ...] = (
         "special",
         _in_mode("constant", answering(leaking)),
         dtype="float64",
+        kind="special",
+    ),
+    fault(
+        "pad-empty-axis-refused",
+        "an axis without elements raises, although padding fills it",
+        "pad",
+        "rejections",
+        where(lambda call: 0 in call["input"].shape, refusing),
+        dtype="float64",
+        kind="acceptance",
+    ),
+    fault(
+        "pad-crop-before-padding-refused",
+        "a crop of a whole axis raises, although the other side is padded",
+        "pad",
+        "rejections",
+        where(lambda call: min(call["pad"], default=0) <= -call["input"].shape[-1], refusing),
+        kind="acceptance",
+    ),
+    fault(
+        "pad-gradient-cropped",
+        "the gradient of what was copied is not added back",
+        "pad",
+        "gradients",
+        _as_constant(("reflect", "replicate", "circular")),
+        kind="gradient",
+    ),
+    fault(
+        "pad-gradient-of-edge",
+        "the gradient of a reflection goes to the edge",
+        "pad",
+        "gradients",
+        _in_mode("reflect", calling(lambda call: {"mode": "replicate"})),
+        dtype="float64",
+        kind="gradient",
+    ),
+    fault(
+        "pad-gradient-of-circle-lost",
+        "the gradient of circular padding is that of zeros",
+        "pad",
+        "gradients",
+        _as_constant(("circular",)),
+        dtype="bfloat16",
+        kind="gradient",
+    ),
+    fault(
+        "pad-gradient-averaged",
+        "the gradient of what was copied is the mean over its copies",
+        "pad",
+        "gradients",
+        answering(_over_copies),
+        dtype="float16",
+        kind="gradient",
     ),
 )

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from conformance.formats import Array, numpy_dtype, round_bits
-from conformance.honest import Binding, fault, honest, like
+from conformance.honest import Binding, honest, like
+from conformance.honest import fault as make_fault
 from conformance.mistakes import Call, Mistake, answering, parameter, taking, tap_by_tap, through
 from conformance.model import Fault
 
+fault = partial(make_fault, kind="rounding")
 SINGLE, HALF, BRAIN = map(numpy_dtype, ("float32", "float16", "bfloat16"))
 
 
@@ -55,17 +57,41 @@ def _cut_off(right: Binding, **call: Any) -> Array:
     return like((wide.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32), BRAIN)
 
 
-def _last_off_by(ulps: int) -> Mistake:
-    def changed(output: Array, call: Call) -> Array:
-        last = (-1,) * output.ndim
-        output[last] += ulps * np.spacing(output[last])
-        return output
+def _last_off_by(ulps: int, output: int = 0) -> Mistake:
+    def changed(values: Array | None, call: Call) -> Any:
+        if values is None:
+            return None
+        last = (-1,) * values.ndim
+        values[last] += ulps * np.spacing(values[last])
+        return values
 
-    return answering(changed)
+    return answering(changed, output)
+
+
+def _bias_gradient(gradient: Array | None, call: Call, dtype: np.dtype[Any]) -> Any:
+    """Return the gradient of the bias, if there is one: sums of the cotangent that are kept in a dtype."""
+    if gradient is None:
+        return None
+    rows = np.moveaxis(call["cotangent"], 1, 0).reshape(len(gradient), -1).astype(dtype)
+    total = np.zeros(gradient.shape, dtype)
+    for part in rows.T:
+        total += part
+    return total.astype(gradient.dtype)
 
 
 def _output_through(dtype: np.dtype[Any]) -> Mistake:
     return answering(lambda y, call: like(like(y, dtype), y.dtype))
+
+
+def _gradients_in(name: str) -> Mistake:
+    """Return the mistake of computing the gradients in another format."""
+
+    def mistake(right: Binding, **call: Any) -> Any:
+        found = right(**{k: like(v, numpy_dtype(name)) if isinstance(v, np.ndarray) else v for k, v in call.items()})
+        parts = found if isinstance(found, tuple) else (found,)
+        return tuple(None if part is None else like(part, call["cotangent"].dtype) for part in parts)
+
+    return mistake
 
 
 def _half_accumulation(operator: str) -> Fault:
@@ -124,35 +150,11 @@ SUMS = (
         lambda right, **call: _split(right, BRAIN, **call),
         twin=lambda **call: _split(honest("conv2d"), SINGLE, **call),
     ),
-    fault("conv2d-in-single", "float64 is computed in float32", "conv2d", "values", through("float32"), "float64"),
-    fault(
-        "conv_transpose3d-in-single",
-        "float64 is computed in float32",
-        "conv_transpose3d",
-        "values",
-        through("float32"),
-        "float64",
-    ),
-    fault("linear-in-single", "float64 is computed in float32", "linear", "values", through("float32"), "float64"),
-    fault(
-        "batch_norm-in-single", "float64 is computed in float32", "batch_norm", "values", through("float32"), "float64"
-    ),
-    fault(
-        "conv3d-in-bfloat16",
-        "float16 is computed by way of bfloat16",
-        "conv3d",
-        "values",
-        through("bfloat16"),
-        "float16",
-    ),
 )
 
 OUTPUTS = (
     fault("conv2d-output-in-half", "the output is rounded to float16", "conv2d", "values", _output_through(HALF)),
     fault("conv2d-output-cut-off", "the output is rounded toward zero", "conv2d", "values", _cut_off, "bfloat16"),
-    fault(
-        "conv1d-one-ulp", "the last output is one unit in the last place too large", "conv1d", "values", _last_off_by(1)
-    ),
     fault(
         "conv3d-eight-ulps",
         "the last output is eight units in the last place too large",
@@ -160,12 +162,97 @@ OUTPUTS = (
         "values",
         _last_off_by(8),
     ),
-    fault(
-        "avg_pool1d-in-single", "float64 is computed in float32", "avg_pool1d", "values", through("float32"), "float64"
-    ),
-    fault("max_pool3d-in-half", "the output is rounded to float16", "max_pool3d", "values", _output_through(HALF)),
-    fault("pad-in-half", "float32 is copied by way of float16", "pad", "values", _output_through(HALF)),
-    fault("relu-in-bfloat16", "float32 is copied by way of bfloat16", "relu", "values", _output_through(BRAIN)),
 )
 
-FAULTS: tuple[Fault, ...] = (*OPERANDS, *SUMS, *OUTPUTS)
+ONE_ULP = tuple(
+    fault(
+        f"{operator}-one-ulp{'-gradient' * (check == 'gradients')}",
+        f"the last number of the {what} is one unit in the last place too large",
+        operator,
+        check,
+        _last_off_by(1, output),
+        dtype,
+    )
+    for operator, check, what, output, dtype in (
+        ("conv1d", "values", "output", 0, "float32"),
+        ("conv2d", "values", "output", 0, "float64"),
+        ("conv_transpose2d", "values", "output", 0, "float32"),
+        ("linear", "values", "output", 0, "float64"),
+        ("avg_pool2d", "values", "output", 0, "float32"),
+        ("adaptive_avg_pool1d", "values", "output", 0, "float32"),
+        ("max_pool1d", "values", "output", 0, "bfloat16"),
+        ("batch_norm", "values", "output", 0, "float32"),
+        ("group_norm", "values", "output", 0, "float32"),
+        ("pad", "values", "output", 0, "float16"),
+        ("relu", "values", "output", 0, "float32"),
+        ("conv2d", "gradients", "gradient of the weight", 1, "float32"),
+        ("conv3d", "gradients", "gradient of the input", 0, "float32"),
+        ("linear", "gradients", "gradient of the bias", 2, "float32"),
+    )
+)
+
+GRADIENTS = (
+    fault(
+        "conv2d-half-weight-gradient",
+        "the gradient of the weight is rounded to float16",
+        "conv2d",
+        "gradients",
+        answering(lambda g, call: like(like(g, HALF), g.dtype), 1),
+    ),
+    fault(
+        "conv2d-half-bias-gradient",
+        "the gradient of the bias is added up in float16",
+        "conv2d",
+        "gradients",
+        answering(lambda g, call: _bias_gradient(g, call, HALF), 2),
+        "float16",
+        lambda **call: answering(lambda g, call: _bias_gradient(g, call, SINGLE), 2)(honest("vjp.conv2d"), **call),
+    ),
+    fault(
+        "conv1d-tf32-cotangent",
+        "the cotangent is read with 11 bits",
+        "conv1d",
+        "gradients",
+        taking("cotangent", _bits(11)),
+    ),
+    fault(
+        "linear-bfloat16-cotangent",
+        "the cotangent is rounded to bfloat16",
+        "linear",
+        "gradients",
+        taking("cotangent", lambda g: like(g, BRAIN)),
+    ),
+)
+
+# The wrong dtype altogether.
+IN_ANOTHER_DTYPE = tuple(
+    make_fault(
+        f"{operator}-{name}",
+        f"{dtype} is {verb} {through_what}",
+        operator,
+        check,
+        (_gradients_in if check == "gradients" else through)(through_what.split()[-1]),
+        dtype,
+        kind="dtype",
+    )
+    for operator, name, dtype, verb, through_what, check in (
+        ("conv2d", "in-single", "float64", "computed in", "float32", "values"),
+        ("conv_transpose3d", "in-single", "float64", "computed in", "float32", "values"),
+        ("linear", "in-single", "float64", "computed in", "float32", "values"),
+        ("batch_norm", "in-single", "float64", "computed in", "float32", "values"),
+        ("layer_norm", "in-single", "float64", "computed in", "float32", "values"),
+        ("avg_pool1d", "in-single", "float64", "computed in", "float32", "values"),
+        ("softmax", "in-single", "float64", "computed in", "float32", "values"),
+        ("gelu", "in-single", "float64", "computed in", "float32", "values"),
+        ("tanh", "in-half", "float32", "computed in", "float16", "values"),
+        ("conv3d", "in-bfloat16", "float16", "computed", "by way of bfloat16", "values"),
+        ("max_pool3d", "in-half", "float32", "copied", "by way of float16", "values"),
+        ("pad", "in-half", "float32", "copied", "by way of float16", "values"),
+        ("relu", "in-bfloat16", "float32", "copied", "by way of bfloat16", "values"),
+        ("conv2d", "gradient-in-single", "float64", "differentiated in", "float32", "gradients"),
+        ("avg_pool2d", "gradient-in-single", "float64", "differentiated in", "float32", "gradients"),
+        ("batch_norm", "gradient-in-half", "float32", "differentiated in", "float16", "gradients"),
+    )
+)
+
+FAULTS: tuple[Fault, ...] = (*OPERANDS, *SUMS, *OUTPUTS, *ONE_ULP, *GRADIENTS, *IN_ANOTHER_DTYPE)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from conformance.formats import Array
-from conformance.honest import fault
+from conformance.honest import fault as make_fault
 from conformance.mistakes import (
     Call,
     Mistake,
@@ -23,6 +24,7 @@ from conformance.mistakes import (
 )
 from conformance.model import Fault
 
+fault = partial(make_fault, kind="size")
 FLIPPED = taking("weight", lambda w: np.flip(w, tuple(range(2, w.ndim))))
 LAST_COLUMN_ZERO = answering(lambda y, call: zeroed(y, ..., -1))
 

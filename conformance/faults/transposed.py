@@ -61,6 +61,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose2d",
         "values",
         taking("weight", lambda w: np.flip(w, (2, 3))),
+        kind="index",
     ),
     fault(
         "conv_transpose1d-flipped",
@@ -69,6 +70,7 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         taking("weight", lambda w: np.flip(w, 2)),
         dtype="bfloat16",
+        kind="index",
     ),
     fault(
         "conv_transpose2d-weight-swapped",
@@ -76,6 +78,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose2d",
         "values",
         taking("weight", lambda w: w.swapaxes(0, 1) if w.shape[0] == w.shape[1] else w),
+        kind="axes",
     ),
     fault(
         "conv_transpose2d-overwriting",
@@ -84,6 +87,7 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         _overwriting,
         twin=partial(tap_by_tap, honest("conv_transpose2d"), np.add),
+        kind="index",
     ),
     fault(
         "conv_transpose1d-output-padding-low",
@@ -91,6 +95,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose1d",
         "values",
         _filled_up(low_side=True),
+        kind="padding",
     ),
     fault(
         "conv_transpose2d-output-padding-zeros",
@@ -99,6 +104,7 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         _filled_up(low_side=False),
         dtype="float64",
+        kind="padding",
     ),
     fault(
         "conv_transpose3d-output-padding-swapped",
@@ -106,6 +112,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose3d",
         "values",
         calling(lambda call: {"output_padding": _extra(call)[::-1]}),
+        kind="axes",
     ),
     fault(
         "conv_transpose2d-dilation-ignored-when-strided",
@@ -116,6 +123,7 @@ FAULTS: tuple[Fault, ...] = (
             lambda call: max(windows(call).stride) > 1,
             in_the_right_shape(calling(lambda call: {"dilation": 1, "output_padding": 0})),
         ),
+        kind="index",
     ),
     fault(
         "conv_transpose3d-dilation-ignored-in-depth",
@@ -123,6 +131,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose3d",
         "values",
         in_the_right_shape(first_axis_at_one("dilation")),
+        kind="axes",
     ),
     fault(
         "conv_transpose2d-strides-swapped",
@@ -130,6 +139,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose2d",
         "values",
         in_the_right_shape(reversed_axes("stride")),
+        kind="axes",
     ),
     fault(
         "conv_transpose1d-cropped-on-low-side",
@@ -138,6 +148,7 @@ FAULTS: tuple[Fault, ...] = (
         "values",
         padding_as(lambda pair: (sum(pair), 0)),
         dtype="float16",
+        kind="padding",
     ),
     fault(
         "conv_transpose2d-groups-ignored",
@@ -145,6 +156,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose2d",
         "values",
         calling(_gathered_first_group),
+        kind="groups",
     ),
     fault(
         "conv_transpose3d-bias-ignored",
@@ -152,6 +164,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose3d",
         "values",
         calling(lambda call: {"bias": None}),
+        kind="index",
     ),
     fault(
         "conv_transpose1d-bias-once-a-tap",
@@ -159,6 +172,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose1d",
         "values",
         where(lambda call: "bias" in call, calling(lambda call: {"bias": call["bias"] * call["weight"].shape[2]})),
+        kind="index",
     ),
     fault(
         "conv_transpose2d-output-padding-ignored",
@@ -166,6 +180,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose2d",
         "sizes",
         calling(lambda call: {"output_padding": 0}),
+        kind="shape",
     ),
     fault(
         "conv_transpose1d-size-undilated",
@@ -173,6 +188,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose1d",
         "sizes",
         calling(lambda call: {"dilation": 1, "output_padding": 0}),
+        kind="shape",
     ),
     fault(
         "conv_transpose3d-whole-windows",
@@ -180,6 +196,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose3d",
         "sizes",
         answering(lambda y, call: np.pad(y, [(0, 0), (0, 0), *((0, s - 1) for s in windows(call).stride)])),
+        kind="shape",
     ),
     fault(
         "conv_transpose2d-nan-leaks",
@@ -187,6 +204,7 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose2d",
         "special",
         answering(leaking),
+        kind="special",
     ),
     fault(
         "conv_transpose1d-overflow-saturates",
@@ -195,6 +213,7 @@ FAULTS: tuple[Fault, ...] = (
         "special",
         where(lambda call: np.isfinite(call["input"]).all(), answering(saturated)),
         dtype="float16",
+        kind="special",
     ),
     fault(
         "conv_transpose3d-infinity-clamped",
@@ -202,5 +221,6 @@ FAULTS: tuple[Fault, ...] = (
         "conv_transpose3d",
         "special",
         answering(saturated),
+        kind="special",
     ),
 )
