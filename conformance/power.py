@@ -1,49 +1,159 @@
-"""Whether the checks see the faults they are there to see, and nothing in the honest twins."""
+"""Whether the checks see the faults that they are there to see, and nothing in honest twins and variants."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass, replace
 from functools import cache
+
+from pebble import ProcessPool
 
 from conformance.cells import Cell
 from conformance.checks import CHECKS
+from conformance.faults import faults
 from conformance.honest import Binding, honest
-from conformance.model import Backend, Fault, Verdict
+from conformance.layouts import NUMPY_LAYOUTS
+from conformance.model import Arithmetic, Backend, Case, Fault, Verdict, usual_arithmetic
 from conformance.operators import operators
+from conformance.processes import Spawn
+from conformance.report.trials import Clearance, Trial
 from conformance.run import EXAMPLES, ask_and_judge, run_cell
+from conformance.variants import Variant, variants
+
+BUDGET = EXAMPLES
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What a check said of a fault and of its twin: the failing verdict of each, or None."""
+def backend_with(
+    name: str, function: str, binding: Binding, arithmetic: Callable[[Case], Arithmetic] = usual_arithmetic
+) -> Backend:
+    """Return the honest backend with another binding of one function, which may be `vjp.` and an operator's name."""
+    return Backend(name, {**_honest_bindings(), function: binding}, arithmetic=arithmetic, layouts=NUMPY_LAYOUTS)
 
-    fault: Fault
-    caught: Verdict | None
-    false_alarm: Verdict | None
+
+@cache
+def _honest_bindings() -> Mapping[str, Binding]:
+    differentiable = (f"vjp.{name}" for name, operator in operators().items() if operator.gradient is not None)
+    return {name: honest(name) for name in (*operators(), *differentiable)}
+
+
+def function_of(operator: str, check: str) -> str:
+    """Return the name of the function that a fault of this check is in."""
+    return f"vjp.{operator}" if check == "gradients" else operator
+
+
+def cell_with(
+    name: str,
+    binding: Binding,
+    operator: str,
+    check: str,
+    dtype: str,
+    arithmetic: Callable[[Case], Arithmetic] = usual_arithmetic,
+) -> Cell:
+    """Return the cell in which a binding is tried, all others being honest."""
+    backend = backend_with(name, function_of(operator, check), binding, arithmetic)
+    return Cell(backend, operators()[operator], dtype, CHECKS[check])
 
 
 def try_fault(fault: Fault, *, examples: int = EXAMPLES, seed: int = 0) -> Trial:
     """Run the fault's check on the fault and on its twin, and the twin also on the case that gave the fault away."""
-    caught = _first_failure(fault.name, fault.wrong, fault.operator, fault.check, fault.dtype, examples, seed)
+    where = fault.operator, fault.check, fault.dtype
+    cases, caught = _tried(cell_with(fault.name, fault.wrong, *where), examples, seed)
     # Faults of one cell that are made of the honest binding share their twin, and the search that lets it pass.
-    twin = "honest" if fault.twin is honest(fault.operator) else f"{fault.name}-twin"
-    false_alarm = _first_failure(twin, fault.twin, fault.operator, fault.check, fault.dtype, examples, seed)
+    shared = fault.twin is honest(function_of(fault.operator, fault.check))
+    cell = cell_with("honest" if shared else f"{fault.name}-twin", fault.twin, *where)
+    false_alarm = _honestly(*where, examples, seed) if shared else _tried(cell, examples, seed)[1]
     if caught is not None and caught.case is not None and false_alarm is None:
-        cell = _cell(twin, fault.twin, fault.operator, fault.check, fault.dtype)
         verdict = next(ask_and_judge(cell, [caught.case]))
         false_alarm = verdict if verdict.failed else None
-    return Trial(fault, caught, false_alarm)
-
-
-def _cell(name: str, binding: Binding, operator: str, check: str, dtype: str) -> Cell:
-    return Cell(Backend(name, {operator: binding}), operators()[operator], dtype, CHECKS[check])
+    return Trial(fault.name, *where, fault.kind, seed, cases, caught, false_alarm)
 
 
 @cache
-def _first_failure(
-    name: str, binding: Binding, operator: str, check: str, dtype: str, examples: int, seed: int
-) -> Verdict | None:
-    verdicts: list[Verdict] = []
-    cell = _cell(name, binding, operator, check, dtype)
-    run_cell(cell, verdicts.append, examples=examples, seed=seed, shrink=False)
-    return verdicts[-1] if verdicts[-1].failed else None
+def _honestly(operator: str, check: str, dtype: str, examples: int, seed: int) -> Verdict | None:
+    cell = cell_with("honest", honest(function_of(operator, check)), operator, check, dtype)
+    return _tried(cell, examples, seed)[1]
+
+
+def _tried(cell: Cell, examples: int, seed: int) -> tuple[int, Verdict | None]:
+    """Return how many cases were judged, and the failing verdict of the last of them, if it fails."""
+    count, last = 0, None
+
+    def tell(verdict: Verdict) -> None:
+        nonlocal count, last
+        count, last = count + 1, verdict
+
+    run_cell(cell, tell, examples=examples, seed=seed, shrink=False)
+    return count, last if last is not None and last.failed else None
+
+
+def try_variant(
+    variant: Variant, *, examples: int = EXAMPLES, seed: int = 0, of_checks: Sequence[str] = ()
+) -> Iterator[Clearance]:
+    """Run on an honest variant every check that applies, or those that are named, in all its dtypes."""
+    for check in CHECKS.values():
+        wanted = check.name in variant.checks and (not of_checks or check.name in of_checks)
+        if wanted and check.applies(operators()[variant.operator]):
+            for dtype in variant.dtypes:
+                where = variant.operator, check.name, dtype
+                cell = cell_with(variant.name, variant.binding, *where, variant.arithmetic)
+                if variant.bounds is not None:
+                    cell = replace(cell, operator=replace(cell.operator, bounds=variant.bounds))
+                yield Clearance(variant.name, *where, seed, *_tried(cell, examples, seed))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process does at a time: all faults of a cell, which share a twin, or one variant."""
+
+    faults: tuple[str, ...]
+    variant: str
+    of_checks: tuple[str, ...]
+    seed: int
+    examples: int
+
+
+def perform(task: Task) -> list[Trial | Clearance]:
+    """Try what the task names."""
+    found: list[Trial | Clearance] = [
+        try_fault(faults()[name], examples=task.examples, seed=task.seed) for name in task.faults
+    ]
+    if task.variant:
+        variant = variants()[task.variant]
+        found += try_variant(variant, examples=task.examples, seed=task.seed, of_checks=task.of_checks)
+    return found
+
+
+def tasks(
+    seeds: Sequence[int],
+    *,
+    examples: int = EXAMPLES,
+    of_operators: Sequence[str] = (),
+    of_checks: Sequence[str] = (),
+) -> list[Task]:
+    """Return what there is to try, the longest first; an empty selection is everything."""
+    cells = defaultdict(list)
+    for fault in faults().values():
+        if (not of_operators or fault.operator in of_operators) and (not of_checks or fault.check in of_checks):
+            cells[fault.operator, fault.check, fault.dtype].append(fault.name)
+    honest_ones = [v.name for v in variants().values() if not of_operators or v.operator in of_operators]
+    alike = sorted(cells.values(), key=len, reverse=True)
+    return [
+        *(Task((), name, tuple(of_checks), seed, examples) for seed in seeds for name in honest_ones),
+        *(Task(tuple(names), "", tuple(of_checks), seed, examples) for seed in seeds for names in alike),
+    ]
+
+
+def perform_all(todo: Sequence[Task], processes: int) -> Iterator[list[Trial | Clearance]]:
+    """Perform tasks, each in one of several processes, or all in this one; yield results as they come."""
+    if processes == 1:
+        yield from map(perform, todo)
+        return
+    pool = ProcessPool(processes, context=Spawn())
+    try:
+        for future in as_completed([pool.schedule(perform, (task,)) for task in todo]):
+            yield future.result()
+    finally:
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
