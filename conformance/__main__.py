@@ -1,4 +1,4 @@
-"""The command line: convformance run | list | replay."""
+"""The command line: convformance run | list | replay | power."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from conformance.formats import DTYPES
 from conformance.lines import LineError, parse
 from conformance.model import Backend, Outcome, Verdict
 from conformance.operators import operators
+from conformance.power_command import power
 from conformance.replay import cell_of
 from conformance.replay import replay as replay_case
 from conformance.report.fields import shown
@@ -33,6 +34,7 @@ from conformance.report.head import head_of
 from conformance.report.jsonl import ReportError, Writer
 from conformance.report.resume import Earlier, earlier
 from conformance.report.tally import Tally
+from conformance.repro import scripts, write_first
 from conformance.run import EXAMPLES, asking, run_cell
 from conformance.search import seed_of
 
@@ -68,6 +70,11 @@ def asked_somewhere(command: Callable[..., None]) -> Callable[..., None]:
     return with_limits
 
 
+reproducible = click.option(
+    "--repro", type=click.Path(path_type=Path), help="Write the first failure as a stand-alone script."
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="convformance")
 def main() -> None:
@@ -87,6 +94,7 @@ def main() -> None:
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write verdicts as JSON lines.")
 @click.option("--deviations", default="", metavar="FILE", help="What BACKEND is known to do otherwise.")
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), help="Go on with the run that wrote this file.")
+@reproducible
 @asked_somewhere
 @click.pass_context
 def run(
@@ -95,6 +103,7 @@ def run(
     backend: str | None,
     path: Path | None,
     resumed: Path | None,
+    repro: Path | None,
     in_process: bool,
     limits: Limits,
     **settings: Any,
@@ -121,11 +130,13 @@ def run(
         if backend is None:
             raise click.UsageError("Missing argument 'BACKEND'.")
         if past is not None and past.end == "complete":
+            if repro is not None:
+                raise click.UsageError(f"{path} is complete; replay a line of it with --repro")
             console = _console()
             console.print(f"{path} is complete: nothing is left to do", markup=False, soft_wrap=True)
             print_report(console, past.tallies, backend)
             sys.exit(exit_code(past.tallies))
-        sys.exit(_run(backend, settings, path, in_process, past))
+        sys.exit(_run(backend, settings, (path, repro), in_process, past))
 
 
 def _agree(context: click.Context, past: Earlier) -> None:
@@ -139,14 +150,16 @@ def _agree(context: click.Context, past: Earlier) -> None:
             raise click.UsageError(f"{name}={given!r}: {past.path} was begun with {shown(then)}")
 
 
-def _run(backend: str, settings: dict[str, Any], path: Path | None, in_process: bool, past: Earlier | None) -> int:
+def _run(
+    backend: str, settings: dict[str, Any], files: Sequence[Path | None], in_process: bool, past: Earlier | None
+) -> int:
     """Judge the cells, or those that an earlier run left; print what was found, and return the exit code."""
     chosen = with_deviations(find_backend(backend), settings["deviations"])
     every = {"operators": list(operators()), "dtypes": list(chosen.dtypes), "checks": list(CHECKS)}
     settings = settings | {name: list(dict.fromkeys(settings[name])) or names for name, names in every.items()}
     selected = cells(chosen, *(settings[name] for name in every))
     limits = Limits(settings["limit_seconds"], settings["limit_mebibytes"])
-    console, writer = _console(), None
+    console, writer, (path, repro) = _console(), None, files
     with ExitStack() as stack:
         elsewhere = stack.enter_context(asking(chosen, in_process=in_process, limits=limits))
         chosen = chosen if elsewhere is None else elsewhere.backend
@@ -163,6 +176,9 @@ def _run(backend: str, settings: dict[str, Any], path: Path | None, in_process: 
         stop = _judge(console, list(zip(selected, tallies, strict=True)), writer, settings, past)
         begun = [tally for tally in tallies if tally.counts]
         print_report(console, begun, chosen.address)
+        if repro is not None:
+            judged = zip(selected, (tally.witness for tally in tallies), strict=True)
+            console.print(write_first(repro, scripts(judged)), markup=False, soft_wrap=True)
         if stop is None:
             return exit_code(begun)
         if writer is not None:
@@ -284,19 +300,25 @@ def _list_declarations(backend: Backend) -> None:
 @click.argument("line")
 @click.option("-b", "--backend", required=True, help="A name that `convformance list` shows, or package.module:OBJECT.")
 @click.option("-c", "--check", type=click.Choice(list(CHECKS)), help="Judge as under this check.")
+@reproducible
 @asked_somewhere
-def replay(line: str, backend: str, check: str | None, in_process: bool, limits: Limits) -> None:
+def replay(line: str, backend: str, check: str | None, repro: Path | None, in_process: bool, limits: Limits) -> None:
     """Replay LINE, one case as a failure prints it, and show expected, actual, bound and the window."""
     with _told():
         case = parse(line)
         cell = cell_of(case, find_backend(backend), check)
         with asking(cell.backend, in_process=in_process, limits=limits) as elsewhere:
-            verdict, text = replay_case(cell.on(elsewhere), case)
+            cell = cell.on(elsewhere)
+            verdict, text = replay_case(cell, case)
+        if repro is not None:
+            text += f"\n{write_first(repro, scripts([(cell, verdict)]))}"
     click.echo(text)
     if verdict.failed:
         sys.exit(FAILS)
     sys.exit(NOTHING_COMPARED if verdict.outcome in (Outcome.UNAVAILABLE, Outcome.UNBOUND) else CONFORMS)
 
+
+main.add_command(power)
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
@@ -24,6 +24,7 @@ from conformance.operators import operators
 
 LARGEST_FILE = 2**18
 MOST_DOTS = 64
+MOST_NAMES = 12
 LONGEST_QUOTE = 100
 
 DECLARABLE = {
@@ -160,12 +161,12 @@ def _outcome(value: Any) -> Outcome:
     return DECLARABLE[value]
 
 
-def _names(known: Callable[[], Iterable[str]], value: Any) -> tuple[str, ...]:
+def _names(known: Callable[[], Collection[str]], value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("must be a list of at least one name")
     for name in value:
         if not isinstance(name, str) or name not in known():
-            raise ValueError(f"{_quoted(name)} is none of {', '.join(known())}")
+            raise ValueError(f"{_quoted(name)} is none of {_some(known())}")
     return tuple(dict.fromkeys(value))
 
 
@@ -191,7 +192,7 @@ def _witness(value: Any) -> Case:
     """Return the case; that its operator takes it is checked here, since nothing could be told of it in a run."""
     case = parse(_line(value))
     if case.operator not in operators():
-        raise ValueError(f"{_quoted(case.operator)} is no operator; choose {', '.join(operators())}")
+        raise ValueError(f"{_quoted(case.operator)} is no operator; choose {_some(operators())}")
     given, known = {**case.inputs, **case.attributes}, defaults_of(case.operator)
     for name in given:
         if name not in known:
@@ -201,6 +202,12 @@ def _witness(value: Any) -> Case:
     except TypeError as error:
         raise ValueError(f"{case.operator}: {error}") from None
     return case
+
+
+def _some(names: Collection[str]) -> str:
+    """Return the names, but for those that would make a message too long."""
+    first, more = list(names)[:MOST_NAMES], len(list(names)) > MOST_NAMES
+    return ", ".join(first) + " ... (`convformance list` has them all)" * more
 
 
 def _quoted(value: object) -> str:

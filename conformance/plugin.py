@@ -75,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="what the backends that are asked for are known to do otherwise (docs/deviations.md)",
     )
+    group.addoption(
+        "--convformance-repro",
+        metavar="FILE",
+        help="write the first failure as a stand-alone script",
+    )
 
 
 def _examples(word: str) -> int:
@@ -276,7 +281,12 @@ class CellItem(CellTest):
         (cell,) = self.cells
         tally = Tally(cell.backend.name, cell.check.name, cell.operator.name, cell.dtype)
         self.judge(cell, tally.add)
-        self.user_properties.append((PROPERTY, _packed(tally)))
+        packed = _packed(tally)
+        if self.config.getoption("--convformance-repro"):
+            from conformance.repro import scripts
+
+            packed["scripts"] = list(scripts([(cell, tally.witness)]))
+        self.user_properties.append((PROPERTY, packed))
         if tally.failed:
             raise CellFailure(_why(tally, cell.backend.address))
         if not tally.compared and tally.outcome != "deviates":
@@ -314,7 +324,7 @@ def _unpacked(packed: dict[str, Any]) -> Tally:
     from conformance.model import Outcome, Verdict
     from conformance.report.tally import Tally
 
-    words = dict(packed)
+    words = {name: word for name, word in packed.items() if name != "scripts"}
     outcome, counts = words.pop("witness"), Counter(words.pop("counts"))
     tally = Tally(**words, counts=counts)
     if outcome is not None:
@@ -346,6 +356,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     seed = terminalreporter.config.getoption("--convformance-seed")
     counted = f"{len(tallied)} cells, {compared} numbers compared, {deviating} deviate as declared, seed {seed}"
     terminalreporter.write_line(counted)
+    path = terminalreporter.config.getoption("--convformance-repro")
+    if path:
+        from conformance.repro import write_first
+
+        found = sorted(tuple(pair) for words in packed for pair in words["scripts"])
+        terminalreporter.write_line(write_first(terminalreporter.config.invocation_params.dir / path, found))
     record = terminalreporter.config.stash.get(RECORD, None)
     if record is not None:
         terminalreporter.write_line(f"verdicts in {record.path}: {record.end}")

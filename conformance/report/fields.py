@@ -100,9 +100,11 @@ DETAILS: dict[str, Callable[[Any], Any]] = {
     "actual": _numbers,
     "bound": _number,
     "error_ulps": _number,
+    "window": _several(_text),
+    "diagnosis": _text,
     "printed": _several(_text),
 }
-ELEMENT = set(DETAILS) - {"printed"}
+ELEMENT = set(DETAILS) - {"window", "diagnosis", "printed"}
 FIELDS: dict[str, Callable[[Any], Any]] = dict.fromkeys(("backend", "check", "operator", "dtype"), name_of) | {
     "outcome": _outcome,
     "case": lambda value: None if value is None else parse(_text(value)),

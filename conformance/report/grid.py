@@ -82,7 +82,10 @@ def _entry(cells: Sequence[Tally]) -> Text:
     cases, compared = sum(c.cases for c in cells), sum(c.compared for c in cells)
     share = max(c.share for c in cells)
     numbers = f"\n{cases} / {_short(compared)} / {share:.2g}" if cases else ""
-    return Text(printable(outcome) + numbers, style=STYLES.get(worst, "bold red"))
+    seen = "".join(
+        f"\n{printable(c.reason)}" for c in cells if c.check == "precision" and c.outcome is Outcome.CONFORMS
+    )
+    return Text(printable(outcome) + numbers + seen, style=STYLES.get(worst, "bold red"))
 
 
 def _short(number: int) -> str:
@@ -93,12 +96,16 @@ def _short(number: int) -> str:
 
 
 def failure(verdict: Verdict, address: str = "") -> str:
-    """Return a failure in a few lines: what differs, the worst element, last words, and the line that replays it.
+    """Return a failure in a few lines: what differs, the worst element and what fed it, what it looks like, last words.
+
+    The last line replays it.
 
     address: what leads to the backend on a command line, where that is not its name.
     """
     lines = [printable(f"{verdict.outcome}: {verdict.operator} {verdict.dtype} on {verdict.backend}: {verdict.reason}")]
     lines += [f"  {element(verdict)}"] if "index" in verdict.details else []
+    lines += [f"  fed by {printable(line)}" for line in verdict.details.get("window", ())]
+    lines += [f"  {printable(verdict.details['diagnosis'])}"] if "diagnosis" in verdict.details else []
     lines += [f"  | {printable(line)}" for line in verdict.details.get("printed", ())]
     if verdict.case is not None:
         lines.append(f"  {replay_line(repr(verdict.case), address or verdict.backend, verdict.check)}")
