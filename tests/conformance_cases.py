@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
@@ -23,6 +24,7 @@ from conformance.cells import Cell
 from conformance.checks import CHECKS
 from conformance.fills import Fill
 from conformance.formats import DTYPES
+from conformance.layouts import NUMPY_LAYOUTS
 from conformance.model import Backend, Case, Declaration, Outcome, Verdict
 from conformance.operators import operators
 from conformance.run import ask_and_judge, run_cell
@@ -42,17 +44,20 @@ def rounded(output: Any, dtype: Any) -> Any:
 def honest(name: str) -> Callable[..., Any]:
     """Return the binding of an operator that is right, under PyTorch's conventions."""
 
-    def binding(input: Any, **call: Any) -> Any:
+    def binding(*first: Any, **call: Any) -> Any:
+        call = dict(zip(("input",), first, strict=False)) | call
+        dtype = next(part.dtype for part in call.values() if isinstance(part, np.ndarray))
         with np.errstate(all="ignore"):
-            return rounded(getattr(reference, name)(input=input, **call), input.dtype)
+            return rounded(attrgetter(name)(reference)(**call), dtype)
 
     return binding
 
 
 def numpy_backend(name: str = "honest", **fields: Any) -> Backend:
-    """Return an honest backend of all operators; `bindings` replaces some of them."""
-    bindings = {operator: honest(operator) for operator in OPERATORS} | fields.pop("bindings", {})
-    return Backend(name, bindings, **fields)
+    """Return an honest backend of all operators and their gradients; `bindings` replaces some of them."""
+    differentiable = [f"vjp.{o.name}" for o in OPERATORS.values() if o.gradient is not None]
+    bindings = {function: honest(function) for function in (*OPERATORS, *differentiable)} | fields.pop("bindings", {})
+    return Backend(name, bindings, **{"layouts": NUMPY_LAYOUTS, **fields})
 
 
 def flipped(input: Any, weight: Any, **call: Any) -> Any:
@@ -109,11 +114,14 @@ def verdict(outcome: Outcome = Outcome.CONFORMS, **changes: Any) -> Verdict:
     return Verdict("honest", "values", "relu", "float32", outcome, **(fields | changes))
 
 
+HONEST = numpy_backend()
+
+
 def drawn_cases(operator: str) -> st.SearchStrategy[Case]:
     """Return a strategy of the cases that the suite asks of an operator: any check, any dtype."""
     checks = [check for check in CHECKS.values() if check.applies(OPERATORS[operator])]
     pairs = st.tuples(st.sampled_from(checks), st.sampled_from(DTYPES))
-    lists = pairs.flatmap(lambda pair: pair[0].strategy(OPERATORS[operator], pair[1]))
+    lists = pairs.flatmap(lambda pair: pair[0].strategy(OPERATORS[operator], pair[1], HONEST))
     return lists.flatmap(st.sampled_from)
 
 

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from conformance_cases import LINE, declare, numpy_backend
+from conformance_cases import LINE, declare, honest, numpy_backend
 
 from conformance.journal import ASKING, state
 from conformance.model import Backend, Outcome
 
 HONEST = numpy_backend()
+MATRIX = "conv_matrix(weight=ramp(float32[1,1,2]), input_size=3)"
 HOARD: list[Any] = []
 
 
@@ -29,8 +30,8 @@ def _dies_on_large(input: Any) -> Any:
     return np.maximum(input, 0)
 
 
-def _dies_on_planes(input: Any) -> Any:
-    if input.ndim > 1:
+def _dies_on_batches(input: Any) -> Any:
+    if len(input) > 1:
         os._exit(3)
     return np.maximum(input, 0)
 
@@ -88,11 +89,16 @@ def _death(outcome: Outcome) -> Any:
 
 
 DIES = Backend("dying", {"conv2d": _dies}, dtypes=("float32",))
-DIES_ON_LARGE, DIES_ON_PLANES = _relu(_dies_on_large), _relu(_dies_on_planes)
+DIES_ON_LARGE, DIES_ON_BATCHES = _relu(_dies_on_large), _relu(_dies_on_batches)
 DECLARED = _relu(_dies, _death(Outcome.CRASHED))
 DECLARED_TO_TIME_OUT = _relu(_dies, _death(Outcome.TIMED_OUT))
 DECLARED_WRONGLY = _relu(_dies_on_large, _death(Outcome.CRASHED))
-DECLARED_WHERE_NOTHING_IS_ASKED = _relu(_dies_on_large, declare(Outcome.CRASHED, checks=("rejections", "values")))
+DECLARED_WHERE_NOTHING_IS_ASKED = Backend(
+    "living",
+    {"conv_matrix": honest("conv_matrix")},
+    dtypes=("float32",),
+    declarations=(declare(Outcome.CRASHED, operators=("conv_matrix",), witness=MATRIX, checks=("laws", "values")),),
+)
 DECLARED_TO_DEVIATE = _relu(_dies, _death(Outcome.DEVIATES))
 FRAMEWORK_RAISES = Backend("driver", _raises, dtypes=("float32",))
 FRAMEWORK_LEAVES = Backend("leaving", partial(os._exit, 0), dtypes=("float32",))

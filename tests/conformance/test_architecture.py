@@ -33,12 +33,22 @@ ARROWS = {
         set(),
     ),
     "conformance.bounds": (NOUNS, {"numpy"}),
+    "conformance.norm_bounds": (NOUNS | {"conformance.bounds"}, {"numpy"}),
+    "conformance.intervals": (NOUNS | {"conformance.bounds"}, {"numpy"}),
+    "conformance.fast": (NOUNS | {"conformance.bounds", "reference."}, {"numpy"}),
     "conformance.judge": (NOUNS, {"numpy"}),
     "conformance.patterns": (NOUNS, set()),
     "conformance.strategies": (NOUNS, {"hypothesis"}),
-    "conformance.checks": (NOUNS | {"conformance.strategies"}, {"hypothesis"}),
+    "conformance.checks": (
+        NOUNS | {"conformance.strategies", "conformance.calls", "conformance.laws", "conformance.purity"},
+        {"hypothesis", "numpy"},
+    ),
+    "conformance.calls": (NOUNS | {"conformance.laws", "conformance.purity", "reference."}, {"numpy"}),
+    "conformance.purity": (NOUNS | {"conformance.calls", "reference"}, {"numpy"}),
+    "conformance.layouts": (NOUNS, {"numpy"}),
+    "conformance.laws.": (NOUNS | {"conformance.laws.", "conformance.registry", "reference."}, {"numpy"}),
     "conformance.registry": (set(), set()),
-    "conformance.answers": (NOUNS, {"numpy"}),
+    "conformance.answers": (NOUNS | {"conformance.calls"}, {"numpy"}),
     "conformance.journal": (set(), set()),
     "conformance.processes": (set(), set()),
     "conformance.worker": (
@@ -53,11 +63,12 @@ ARROWS = {
     "conformance.search": (set(), {"hypothesis"}),
     "conformance.operators.": (
         NOUNS
-        | {"conformance.bounds", "conformance.patterns", "conformance.strategies", "conformance.registry"}
+        | {"conformance.bounds", "conformance.norm_bounds", "conformance.intervals", "conformance.patterns"}
+        | {"conformance.strategies", "conformance.registry"}
         | {"conformance.operators.", "reference."},
         {"numpy", "hypothesis"},
     ),
-    "conformance.backends.": ({"conformance.formats", "conformance.model"}, {"numpy"}),
+    "conformance.backends.": ({"conformance.formats", "conformance.model", "conformance.backends."}, {"numpy"}),
     "conformance.report.": (NOUNS | {"conformance", "conformance.lines", "conformance.report."}, {"numpy", "rich"}),
 }
 # Who may see both the reference and a backend.
@@ -166,7 +177,7 @@ def test_backends_are_found_only_by_those_that_see_both_sides():
 
 
 def test_backends_reach_no_mathematics():
-    for path in (CONFORMANCE / "backends").glob("*.py"):
+    for path in (CONFORMANCE / "backends").rglob("*.py"):
         ours = reached(name_of(path), set())
         assert not {name for name in ours if name.startswith(("reference", "conformance.operators", "conformance.run"))}
 

@@ -19,6 +19,7 @@ from conformance.model import Backend, Outcome
 from conformance.report.jsonl import read
 from conformance.report.tally import tallies
 
+THREE = ("-c", "values", "-c", "sizes", "-c", "special")
 CALLS = []
 
 
@@ -109,8 +110,8 @@ def test_an_unavailable_backend_is_not_asked_what_it_is():
     ("words", "text"),
     [
         (("run",), "Missing argument 'BACKEND'"),
-        (("run", "nothing"), "backend='nothing': must be one of torch-cpu, "),
-        (("run", "users_backends:HONEST", "-o", "conv4d"), "operator='conv4d': must be one of relu, linear"),
+        (("run", "nothing"), "backend='nothing': must be one of scipy, torch-cpu, "),
+        (("run", "users_backends:HONEST", "-o", "conv4d"), "operator='conv4d': must be one of relu, relu6"),
         (("run", "users_backends:HONEST", "-d", "int8"), "dtype='int8': must be one of float64"),
         (("run", "users_backends:HONEST", "-c", "speed"), "check='speed': must be one of values"),
         (("run", "users_backends:HONEST", "--examples", "0"), "0 is not in the range x>=1"),
@@ -123,8 +124,8 @@ def test_an_unavailable_backend_is_not_asked_what_it_is():
         (("replay", LINE, "-b", "nothing"), "backend='nothing': must be one of"),
         (("replay", LINE, "-b", "users_backends:HONEST", "-c", "speed"), "is not one of 'values'"),
         (
-            ("replay", LINE.replace("relu", "gelu"), "-b", "users_backends:HONEST"),
-            "operator='gelu': must be one of relu",
+            ("replay", LINE.replace("relu", "swiglu"), "-b", "users_backends:HONEST"),
+            "operator='swiglu': must be one of relu",
         ),
         (("replay", LINE.replace("input", "x"), "-b", "users_backends:HONEST"), "relu: "),
         (("replay", LINE[:-1] + ', nan="zero")', "-b", "users_backends:HONEST"), "relu: "),
@@ -189,10 +190,11 @@ def test_a_run_stops_at_the_first_failing_cell_where_that_is_asked(tmp_path):
 def test_an_interrupted_run_keeps_what_it_has(tmp_path, monkeypatch, to_file):
     monkeypatch.setattr(sys.modules[__name__], "STOPPING", interrupting(3), raising=False)
     path = tmp_path / "verdicts.jsonl"
-    result = run("STOPPING", "-o", "relu", "-o", "linear", *(("--json", path) if to_file else ()))
+    words = ("--json", path) if to_file else ()
+    result = run("STOPPING", "-o", "relu", "-o", "linear", *THREE, *words)
     assert result.exit_code == 130
     where = f" and in {path}, with which --resume goes on" if to_file else ""
-    assert f"interrupted after 1 of 7 cells; what was judged is above{where}\n" in result.output
+    assert f"interrupted after 1 of 6 cells; what was judged is above{where}\n" in result.output
     assert "relu" in result.output
     if to_file:
         assert len(list(read(path))) == 3
@@ -201,7 +203,7 @@ def test_an_interrupted_run_keeps_what_it_has(tmp_path, monkeypatch, to_file):
 
 def test_a_run_that_is_interrupted_at_once_has_no_grid(monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "STOPPING", interrupting(0), raising=False)
-    result = run("STOPPING", "-o", "relu")
+    result = run("STOPPING", "-o", "relu", *THREE)
     assert result.exit_code == 130
     assert "interrupted after 0 of 3 cells" in result.output
     assert "operator" not in result.output

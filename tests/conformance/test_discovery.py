@@ -53,7 +53,7 @@ def test_an_object_of_a_users_module_is_found(folder, path):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("mine", "backend='mine': must be one of torch-cpu, .*, or package.module:OBJECT"),
+        ("mine", "backend='mine': must be one of scipy, torch-cpu, .*, or package.module:OBJECT"),
         (":BACKEND", "must be one of"),
         ("users_module:", "must be one of"),
         ("no_such_module:BACKEND", "backend='no_such_module:BACKEND': ModuleNotFoundError: No module named"),

@@ -12,20 +12,23 @@ from conformance.faults import faults
 from conformance.formats import DTYPES
 from conformance.honest import honest
 from conformance.mistakes import accepting, calling, in_the_right_shape, refusing
-from conformance.model import Fault
+from conformance.model import KINDS_OF_FAULTS, Fault
 from conformance.operators import operators
 from conformance.power import try_fault
 from reference.constraints import ConstraintError
 
 BANK = faults()
-FLOOR = 60
+FLOOR = 250
+# One test for all faults of a check of an operator: those that share a twin share the search that lets it pass.
+TOGETHER = sorted({(fault.operator, fault.check) for fault in BANK.values()})
 
 
-@pytest.mark.parametrize("fault", BANK.values(), ids=list(BANK))
-def test_fault_is_caught_and_its_twin_conforms(fault: Fault) -> None:
-    trial = try_fault(fault)
-    assert trial.false_alarm is None, f"false alarm: {trial.false_alarm}"
-    assert trial.caught is not None, f"not caught: {fault.sentence}"
+@pytest.mark.parametrize(("operator", "check"), TOGETHER)
+def test_faults_are_caught_and_their_twins_conform(operator: str, check: str) -> None:
+    some = [fault for fault in BANK.values() if (fault.operator, fault.check) == (operator, check)]
+    trials = [try_fault(fault) for fault in sorted(some, key=lambda fault: fault.dtype)]
+    assert not [f"{trial.name}: {trial.false_alarm}" for trial in trials if trial.false_alarm is not None]
+    assert not [trial.name for trial in trials if trial.caught is None]
 
 
 def test_what_is_wrong_on_the_other_side_is_a_false_alarm() -> None:
@@ -39,7 +42,13 @@ def test_the_bank_is_large_enough() -> None:
     assert len(BANK) >= FLOOR
 
 
-COVERED = {"check": set(CHECKS), "operator": set(operators()), "dtype": set(DTYPES)}
+# "precision" grades what the faults of rounding get wrong.
+COVERED = {
+    "check": set(CHECKS) - {"precision"},
+    "operator": set(operators()),
+    "dtype": set(DTYPES),
+    "kind": set(KINDS_OF_FAULTS),
+}
 
 
 @pytest.mark.parametrize("field", COVERED)
@@ -48,7 +57,8 @@ def test_the_bank_covers_every(field: str) -> None:
 
 
 def test_every_operator_has_a_fault_of_every_check_that_applies() -> None:
-    asked = {(o.name, c.name) for o in operators().values() for c in CHECKS.values() if c.applies(o)}
+    checks = COVERED["check"] - {"laws"}  # each of which has a fault of its own, in one operator
+    asked = {(o, c) for o in operators() for c in checks if CHECKS[c].applies(operators()[o])}
     assert asked <= {(fault.operator, fault.check) for fault in BANK.values()}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conformance_cases import until
 
@@ -23,6 +22,7 @@ from conformance.worker import free_handle, write
 GOOD, EVIL = parse("relu(input=ramp(float32[2,3]))"), parse("relu(input=ramp(float32[7]))")
 ASKED = [GOOD, EVIL, GOOD, GOOD, EVIL, EVIL, GOOD]
 SMALL = Limits(seconds=1, mebibytes=256)
+PATIENT = Limits(seconds=30, mebibytes=256)  # memory takes its time on a busy machine
 C = Outcome.CONFORMS
 CRASHED, TIMED_OUT, ERRORED = Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.ERRORED
 
@@ -31,8 +31,8 @@ def isolated(name, limits=SMALL):
     return Isolated(find_backend(f"misbehaving:{name}"), limits)
 
 
-def cell_on(worker):
-    (cell,) = cells(worker.backend, ["relu"], ["float32"], ["values"])
+def cell_on(worker, operator="relu"):
+    (cell,) = cells(worker.backend, [operator], ["float32"], ["values"])
     return cell.on(worker)
 
 
@@ -65,7 +65,7 @@ def cell_on(worker):
 )
 def test_an_evil_costs_exactly_its_own_cases(evil, outcome, reason, printed, monkeypatch):
     monkeypatch.setattr(isolation, "GRACE_SECONDS", 0.5)
-    with isolated(evil) as worker:
+    with isolated(evil, PATIENT if "ALLOCATES" in evil else SMALL) as worker:
         verdicts = list(ask_and_judge(cell_on(worker), ASKED))
     assert [v.outcome for v in verdicts] == [outcome if case is EVIL else C for case in ASKED]
     for verdict in verdicts:
@@ -130,13 +130,11 @@ def test_a_death_is_no_refusal():
 
 def test_a_crash_is_shrunk_like_a_wrong_value():
     verdicts = []
-    with Isolated(find_backend("isolated_backends:DIES_ON_PLANES")) as worker:
+    with Isolated(find_backend("isolated_backends:DIES_ON_BATCHES")) as worker:
         run_cell(cell_on(worker), verdicts.append, examples=100)
     assert {v.outcome for v in verdicts[:-1]} <= {C, Outcome.VACUOUS}
     assert verdicts[-1].outcome is CRASHED
-    shape = verdicts[-1].case.inputs["input"].shape
-    assert len(shape) == 2
-    assert np.prod(shape) <= 5
+    assert verdicts[-1].case.inputs["input"].shape == (2, 7)  # no row that is drawn is shorter
 
 
 def test_shrinking_ends_when_it_has_cost_too_many_workers(monkeypatch):
@@ -154,7 +152,7 @@ def test_a_declared_death_is_probed_once_and_else_not_asked():
     backend = find_backend("isolated_backends:DECLARED")
     found = {}
     with Isolated(backend) as worker:
-        for cell in cells(worker.backend, ["relu"], ["float32"]):
+        for cell in cells(worker.backend, ["relu"], ["float32"], ["values", "sizes", "special"]):
             verdicts = found[cell.check.name] = []
             run_cell(cell.on(worker), verdicts.append, examples=5)
         assert len(worker._context.started) == 2
@@ -177,7 +175,7 @@ def test_a_declared_death_that_does_not_come_is_stale(name):
 def test_a_declared_death_is_probed_under_a_check_that_its_operator_has():
     verdicts = []
     with Isolated(find_backend("isolated_backends:DECLARED_WHERE_NOTHING_IS_ASKED")) as worker:
-        run_cell(cell_on(worker), verdicts.append, examples=5)  # relu has no rejections
+        run_cell(cell_on(worker, "conv_matrix"), verdicts.append, examples=5)  # no law is about it
     assert verdicts[0].outcome is Outcome.STALE
 
 
@@ -255,7 +253,7 @@ def test_a_worker_that_never_comes_to_answer_is_given_up():
 
 
 def test_an_allocation_without_end_is_no_refusal():
-    with Isolated(find_backend("isolated_backends:HOARDS"), SMALL) as worker:
+    with Isolated(find_backend("isolated_backends:HOARDS"), PATIENT) as worker:
         (found,) = worker.ask([GOOD])
     assert (found.outcome, found.reason) == (CRASHED, "takes more than 256 MiB of memory")
 
@@ -281,7 +279,7 @@ def test_a_signal_without_a_name_has_its_number():
 
 
 def test_many_deaths_leave_no_handles_behind():
-    with Isolated(find_backend("isolated_backends:DIES_ON_PLANES")) as worker:
+    with Isolated(find_backend("isolated_backends:DIES_ON_BATCHES")) as worker:
         list(worker.ask([GOOD] * 10))
         before = len(list(Path("/proc/self/fd").iterdir()))
         list(worker.ask([GOOD] * 10))

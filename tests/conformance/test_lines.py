@@ -9,12 +9,12 @@ import re
 import string
 
 import pytest
-from conformance_cases import OPERATORS, drawn_cases
-from hypothesis import given, settings
+from conformance_cases import HONEST, OPERATORS, drawn_cases
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from conformance.checks import CHECKS
-from conformance.fills import KINDS, Fill
+from conformance.fills import KINDS, WHOLE_KINDS, Fill
 from conformance.formats import DTYPES
 from conformance.lines import LARGEST_FILL, LONGEST_LINE, LineError, parse
 from conformance.model import Case
@@ -29,7 +29,7 @@ CELLS = [(o, c) for o in OPERATORS for c in CHECKS if CHECKS[c].applies(OPERATOR
 @settings(max_examples=3)
 @given(data=st.data())
 def test_every_case_that_is_drawn_is_read_back(operator, check, data):
-    drawn = [data.draw(CHECKS[check].strategy(OPERATORS[operator], dtype)) for dtype in DTYPES]
+    drawn = [data.draw(CHECKS[check].strategy(OPERATORS[operator], dtype, HONEST)) for dtype in DTYPES]
     for case in itertools.chain(*drawn):
         line = repr(case)
         assert repr(parse(line)) == line  # 1 is not True, and words keep their order
@@ -67,7 +67,7 @@ def test_blanks_around_and_within_a_line_do_not_matter():
 
 
 CASE = "a case is operator(name=value, ...)"
-FILL = "a fill is kind(dtype[extents], seed=0, scale=1)"
+FILL = 'a fill is kind(dtype[extents], seed=0, scale=1, layout="")'
 
 # The column is that of the word that is wrong.
 BAD = [
@@ -83,7 +83,8 @@ BAD = [
     ("relu(inplace=True)", 1, "at least one array"),
     ("relu(ramp(float32[2]))", 10, f"'=' is expected, not '('; {CASE}"),
     ("relu(**ramp(float32[2]))", 6, "a name is expected, not '*'"),
-    ("relu.relu(input=ramp(float32[2]))", 5, "'(' is expected, not '.'"),
+    ("relu.relu.relu(input=ramp(float32[2]))", 10, "'(' is expected, not '.'"),
+    (".relu(input=ramp(float32[2]))", 1, "a name is expected, not '.'"),
     ("relu(input=ramp(float32[2]), input=ramp(float32[2]))", 30, "'input' is given twice"),
     ("relu(input=ramp(float32[2]), a=1, a=2)", 35, "'a' is given twice"),
     ("relu(input=ramp(float32[2], seed=1, seed=2))", 37, "'seed' is given twice"),
@@ -110,7 +111,7 @@ BAD = [
     (f"relu(input=ramp(float32[{2**63}]))", 25, f"'{2**63}' must lie between -2**63 and 2**63"),
     (f"relu(input=ramp(float32[2]), a=-{2**63})", 32, f"'-{2**63}' must lie between"),
     (f"relu(input=ramp(float32[1{'0' * 5000}]))", 25, "0... must lie between"),  # Python reads no such number
-    ("relu(input=ramp(float32[2], order=1))", 29, f"seed or scale is expected, not 'order'; {FILL}"),
+    ("relu(input=ramp(float32[2], order=1))", 29, f"seed, scale or layout is expected, not 'order'; {FILL}"),
     ("relu(input=ramp(float32[2], **seed))", 29, "a name is expected, not '*'"),
     ("relu(input=ramp(float32[2], seed=-1))", 12, "seed=-1 must be a whole number"),
     (f"relu(input=ramp(float32[2], seed={2**32}))", 12, "from 0 to 2**32 - 1"),
@@ -125,6 +126,12 @@ BAD = [
     ("relu(input=odd(float32[2]))", 12, "of 2 to 53 for odd"),
     ("relu(input=odd(float32[2], scale=54))", 12, "of 2 to 53 for odd"),
     ("relu(input=paired(float32[2]))", 19, "a batch and a channel axis"),
+    ("relu(input=places(int64[2,3], scale=20000000))", 12, "is too large: at most 67108864 places"),
+    ("relu(input=labels(int64[2], scale=1.5))", 12, "must be a whole number"),
+    ("relu(input=repeated(float32[()]))", 21, "repeated needs an axis"),
+    ("relu(input=ramp(float32[2], layout=2))", 12, "layout=2 must be a quoted word"),
+    ("relu(input=labels(float32[2]))", 19, "a dtype is expected, not 'float32'; choose int64"),
+    ("relu(input=ramp(int64[2]))", 17, "a dtype is expected, not 'int64'; choose float64"),
     ("relu(input=ramp(float32[2]), a=b)", 32, "a value is expected, not 'b'; choose a number"),
     ("relu(input=ramp(float32[2]), a=a1)", 32, "a value is expected, not 'a1'"),
     ("relu(input=ramp(float32[2]), a=1j)", 33, "',' or ')' is expected, not 'j'"),
@@ -237,11 +244,14 @@ def test_changed_lines_are_read_or_refused(case, seed):
     st.lists(st.integers(0, 4), max_size=4).map(tuple),
     st.integers(0, 2**32 - 1),
     st.one_of(st.integers(1, 2**61), st.floats(0, 2.0**61, exclude_min=True)),
+    st.sampled_from(("", "strided")),
 )
-def test_every_fill_that_can_be_spelled_can_be_made(kind, dtype, shape, seed, scale):
-    scale = int(scale) + 1 if kind in ("integers", "tiny") else scale
-    fill = parse(f"relu(input={Fill(kind, dtype, shape, seed, scale)!r})").inputs["input"]
-    assert fill == Fill(kind, dtype, shape, seed, scale)
+def test_every_fill_that_can_be_spelled_can_be_made(kind, dtype, shape, seed, scale, layout):
+    scale = int(scale) % 1000 + 1 if kind in ("integers", "tiny", "repeated", *WHOLE_KINDS) else scale
+    spelled = Fill(kind, "int64" if kind in WHOLE_KINDS else dtype, shape, seed, scale, layout)
+    assume(shape or kind != "repeated")
+    fill = parse(f"relu(input={spelled!r})").inputs["input"]
+    assert fill == spelled
     assert fill.array().shape == shape
 
 

@@ -93,7 +93,10 @@ def test_the_order_of_tests_does_not_change_what_is_written(pytester, folder, co
 
 
 def test_a_selection_writes_what_a_run_of_it_writes(pytester, folder):
-    assert pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and float16")).ret == 0
+    assert (
+        pytester.runpytest_inprocess(*words("GOOD", "-k", "good-relu-float16 and (values or sizes or special)")).ret
+        == 0
+    )
     assert (folder / "pytest.jsonl").read_bytes() == run("GOOD", "-o", "relu", "-d", "float16", "-c", "values", "-c",
                                                          "sizes", "-c", "special")  # fmt: skip
 
@@ -103,7 +106,7 @@ def ending(folder):
 
 
 def test_a_selection_that_no_run_has_is_incomplete(pytester, folder):
-    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "(relu and values) or (linear and special)"))
+    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "(good-relu- and values) or (linear and special)"))
     result.stdout.fnmatch_lines([f"verdicts in {folder / 'pytest.jsonl'}: incomplete"])
     assert ending(folder) == "incomplete"
     resumed = CliRunner().invoke(main, ["run", "recorded:GOOD", "--resume", "pytest.jsonl"])
@@ -119,7 +122,7 @@ def test_a_session_that_stops_early_is_gone_on_with_by_a_run(pytester, folder):
 
 
 def test_a_cell_that_an_error_of_the_suite_ended_is_not_finished(pytester, folder):
-    assert pytester.runpytest_inprocess(*words("BROKEN", "-k", "relu and float32")).ret == 1
+    assert pytester.runpytest_inprocess(*words("BROKEN", "-k", "broken-relu-float32")).ret == 1
     assert ending(folder) == "incomplete"
     assert not parts(folder)
 
@@ -150,7 +153,7 @@ def test_files_that_only_look_like_parts_are_left_alone(pytester, folder):
     names = ["pytest.jsonl.gw.part", "pytest.jsonl.mine.part", "pytest.jsonl.old.gw1.part", "pytestxjsonl.gw1.part"]
     for name in names:
         (folder / name).write_text("of somebody else", encoding="utf-8")
-    assert pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and values")).ret == 0
+    assert pytester.runpytest_inprocess(*words("GOOD", "-k", "good-relu- and values")).ret == 0
     assert parts(folder) == sorted(names)
 
 
@@ -171,7 +174,7 @@ def test_a_file_that_a_living_session_writes_to_is_wrong_usage(pytester, folder,
 def test_a_session_that_is_killed_leaves_parts_that_are_read(folder, monkeypatch):
     monkeypatch.setenv("PAUSE", "0.01")
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    command = [sys.executable, "-m", "pytest", *words("GOOD", "-n", "2", "-k", "relu", examples=400)]
+    command = [sys.executable, "-m", "pytest", *words("GOOD", "-n", "2", "-k", "good-relu-", examples=400)]
     # What is killed while it writes down what it covers leaves a file that cannot be read.
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     session = subprocess.Popen(
@@ -214,7 +217,7 @@ def test_verdicts_of_no_backend_in_particular_are_wrong_usage(pytester):
 def test_a_part_that_cannot_be_written_fails_its_test_with_the_message(pytester, folder, monkeypatch):
     (folder / "pytest.jsonl.main.part").mkdir()
     monkeypatch.setattr(conformance.record.Record, "_parts", lambda _: [])  # or it would be taken for an old one
-    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and values and float32"))
+    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "good-relu-float32 and values"))
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*_ values?good-relu-float32? _*", "*pytest.jsonl.main.part: Is a directory"])
     assert "Traceback" not in result.stdout.str()
@@ -222,7 +225,7 @@ def test_a_part_that_cannot_be_written_fails_its_test_with_the_message(pytester,
 
 def test_where_the_parts_cannot_be_joined_they_stay(pytester, folder):
     (folder / "pytest.jsonl.joined").mkdir()
-    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and values and float32"))
+    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "good-relu-float32 and values"))
     assert result.ret == 2
     result.stderr.fnmatch_lines([f"*pytest.jsonl: Is a directory; the verdicts are in {folder}/pytest.jsonl.main.part"])
     assert len(list(read(folder / "pytest.jsonl.main.part"))) > 10
@@ -245,7 +248,7 @@ def pytest_sessionfinish():
     part = Path("pytest.jsonl.main.part").read_bytes()
     Path("pytest.jsonl.gw7.part").write_bytes({what})
 """)
-    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and values and float32"))
+    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "good-relu-float32 and values"))
     assert result.ret == 2
     where = ", ".join(f"{folder}/pytest.jsonl.{name}.part" for name in ("gw7", "main"))
     result.stderr.re_match_lines([f".*pytest.jsonl: .*{text}; the verdicts are in {where}"])
@@ -259,7 +262,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_nothing_to_join(pytester, fol
         raise ReportError(f"{writer._path}: No space left on device")
 
     monkeypatch.setattr(Writer, "_put", put)
-    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "relu and values and float32"))
+    result = pytester.runpytest_inprocess(*words("GOOD", "-k", "good-relu-float32 and values"))
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*pytest.jsonl.main.part: No space left on device"])
     assert not parts(folder)
@@ -267,7 +270,9 @@ def test_a_disk_that_is_full_from_the_start_leaves_nothing_to_join(pytester, fol
 
 
 def test_a_fresh_seed_is_told_and_shared_by_all_workers(pytester, folder):
-    result = pytester.runpytest_subprocess(*words("GOOD", "-n", "2", "-k", "relu", "--convformance-seed=random"))
+    result = pytester.runpytest_subprocess(
+        *words("GOOD", "-n", "2", "-k", "good-relu- and (values or sizes or special)", "--convformance-seed=random")
+    )
     assert result.ret == 0
     (header,) = [line for line in result.outlines if line.startswith("convformance ")]
     seed = header.partition("seed ")[2].partition(",")[0]

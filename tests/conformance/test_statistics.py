@@ -18,7 +18,6 @@ from conformance_cases import OPERATORS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.bounds import blended, normalized, statistics
 from conformance.fills import Fill
 from conformance.formats import numpy_dtype
 from conformance.model import Arithmetic, Outcome
@@ -30,10 +29,10 @@ KINDS = ("normal", "positive", "offset", "integers", "paired")
 @pytest.mark.parametrize(
     ("variance", "compute"), [("two-pass", two_pass), ("updating", welford), ("textbook", textbook)]
 )
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), folded=st.booleans())
 def test_statistics_conform_under_their_class(dtype, variance, compute, data, folded):
-    attributes, arrays = drawn_call(data, "batch_norm", dtype, KINDS[:4], "values")
+    attributes, arrays = drawn_call(data, "batch_norm", dtype, KINDS[:4], "gradients")
     answer = batch_norm(arrays, attributes, compute, folded)
     assert_conforms("batch_norm", arrays, attributes, answer, Arithmetic.of(dtype, variance=variance))
 
@@ -59,10 +58,10 @@ def test_statistics_that_are_kept_in_a_half_format_must_be_declared():
     assert judge("batch_norm", arrays, attributes, answer, Arithmetic.of("bfloat16")).outcome is Outcome.DIFFERS
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), dtype=st.sampled_from(("float16", "bfloat16")))
 def test_half_statistics_conform_where_they_are_declared(data, dtype):
-    attributes, arrays = drawn_call(data, "batch_norm", dtype, KINDS[:4], "values")
+    attributes, arrays = drawn_call(data, "batch_norm", dtype, KINDS[:4], "gradients")
     if attributes.get("training") and "running_mean" in arrays:  # the old statistics are kept in the dtype anyway
         answer = batch_norm(arrays, attributes, two_pass)
         narrow = numpy_dtype(dtype).type
@@ -74,7 +73,7 @@ def test_half_statistics_conform_where_they_are_declared(data, dtype):
         assert_conforms("batch_norm", arrays, attributes, answer, Arithmetic.of(dtype, partials=1))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), training=st.booleans())
 def test_exact_statistics_leave_no_room(data, training):
     channels, half = data.draw(st.integers(1, 3)), data.draw(st.sampled_from((1, 2, 4)))
@@ -97,32 +96,3 @@ def test_exact_statistics_leave_no_room(data, training):
     arrays["input"] = arrays["input"] + 0.25
     expected = OPERATORS["batch_norm"].reference(**arrays, **attributes)._asdict()
     assert room().all()
-
-
-def test_a_variance_whose_square_root_may_overflow_waives_its_output():
-    x = np.array([[1e20], [-1e20]])
-    mean, var = np.zeros((1, 1)), np.full((1, 1), 1e40)
-    bound = normalized(x, mean, var, None, None, 1e-5, x / 1e20, Arithmetic.of("float32"), None, False)
-    assert np.isposinf(bound.absolute).all()
-
-
-def test_a_useless_statistic_gives_a_useless_bound():
-    x = np.array([[1.0], [2.0]])
-    nothing = (np.zeros((1, 1)), np.full((1, 1), 10.0))
-    bound = normalized(x, x[:1], np.ones((1, 1)), None, None, 0.0, x, Arithmetic.of("float32"), nothing, False)
-    assert np.isposinf(bound.absolute).all()
-
-
-def test_running_statistics_are_bounded_by_what_blends_in_them():
-    old, new, far = np.array([1.0]), np.array([3.0]), np.array([0.5])
-    arithmetic = Arithmetic.of("float32")
-    wide = blended(0.5, old, new, far, np.array([2.0]), arithmetic, 6).absolute
-    assert 0.25 < wide[0] < 0.25 + 20 * 2.0**-24 * 2
-    assert blended(0.5, old, new, far, np.array([2.0]), Arithmetic.of("float16", partials=1), 6).absolute[0] > wide[0]
-    assert np.isposinf(blended(1.0, old, new * 1e38, far, new * 1e38, arithmetic, 6).absolute).all()
-
-
-def test_the_bounds_of_a_mean_and_a_variance_grow_with_their_class():
-    x = np.random.default_rng(3).normal(100, 1, (64, 1))
-    width = {v: statistics(x, (0,), Arithmetic.of("float32", variance=v)) for v in ("two-pass", "updating", "textbook")}
-    assert width["two-pass"][1] < width["updating"][1] < width["textbook"][1]
