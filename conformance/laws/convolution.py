@@ -108,7 +108,7 @@ def weights(shape: tuple[int, ...]) -> Array:
     """Return whole numbers from 1 to 3 in no order that an axis might have.
 
     >>> weights((2, 4))
-    array([[1., 2., 3., 3.],
+    array([[1., 2., 3., 1.],
            [3., 2., 1., 3.]])
     """
     count = int(np.prod(shape))

@@ -13,6 +13,6 @@ def operators() -> dict[str, Operator]:
     """Return every operator by name.
 
     >>> sorted(operators())[:3]
-    ['avg_pool1d', 'avg_pool2d', 'avg_pool3d']
+    ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d']
     """
     return {operator.name: operator for operator in collect(__name__, __path__, "OPERATORS")}

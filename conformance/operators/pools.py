@@ -166,7 +166,7 @@ def mean_bound(
         return bound
     with np.errstate(invalid="ignore"):
         further = np.where(_dyadic(divisor), 0.0, more * (np.abs(expected) + bound.absolute))
-    return Bound(bound.absolute + further)
+    return _of_stored_quotients(Bound(bound.absolute + further), divisions, arithmetic)
 
 
 def mean_gradient_bound(
@@ -183,7 +183,16 @@ def mean_gradient_bound(
     shares = common / divisor
     magnitude = spread(np.abs(g) * shares, lines)
     terms = int(spread(np.ones((1, 1, *g.shape[2:])), lines).max(initial=1)) + divisions - 1
-    return sum_of_products(magnitude, terms, expected, [g, shares], arithmetic, common)
+    bound = sum_of_products(magnitude, terms, expected, [g, shares], arithmetic, common)
+    return _of_stored_quotients(bound, terms * divisions, arithmetic)
+
+
+def _of_stored_quotients(bound: Bound, count: int, arithmetic: Arithmetic) -> Bound:
+    """Add what quotients lose that are stored on the way, and subnormal there; sums of these would lose nothing."""
+    if not arithmetic.partials:
+        return bound
+    lost = count * arithmetic.output.least_subnormal
+    return Bound(np.where(bound.absolute > 0, bound.absolute + lost, bound.absolute))
 
 
 def means_cotangents(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:

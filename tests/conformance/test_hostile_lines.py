@@ -69,7 +69,8 @@ def as_python_reads(line):
     call = ast.parse(re.sub(r"\s", " ", line).strip(), mode="eval").body
     words = [(word.arg, value(word.value)) for word in call.keywords]
     inputs = {name: fill for name, fill in words if isinstance(fill, Fill)}
-    return Case(call.func.id, inputs, {name: fill for name, fill in words if name not in inputs})
+    *manner, operator = ast.unparse(call.func).split(".")
+    return Case(operator, inputs, {name: fill for name, fill in words if name not in inputs}, "".join(manner))
 
 
 def test_a_line_means_what_python_takes_it_to_mean(lines):
@@ -156,7 +157,7 @@ def test_a_hundred_thousand_hostile_inputs_are_read_or_refused(lines):
         if case is None:
             continue
         read += 1
-        names = (case.operator, *case.inputs, *case.attributes)
+        names = (case.manner, case.operator, *case.inputs, *case.attributes)
         if not any(map(keyword.iskeyword, names)):  # a name like any other here, but not in Python
             assert repr(case) == repr(as_python_reads(line))
     assert 1000 < read < INPUTS // 2  # both ways are taken

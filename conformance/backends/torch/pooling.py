@@ -43,16 +43,17 @@ def _pools_nothing(case: Case) -> bool:
     )
 
 
-def _overlap(case: Case) -> int:
-    """Return a number that no element of the input is in more windows than."""
+def _roundings(case: Case) -> int:
+    """Return how many times a gradient may be rounded: as often as windows have an element, or are divided by sizes."""
     size = _spatial(case)
     if "kernel_size" not in case.attributes:
-        return math.prod(-(-(o or n) // n) + 1 for n, o in zip(size, _along(case, "output_size", None), strict=True))
+        windows = zip(size, _along(case, "output_size", None), strict=True)
+        return math.prod(-(-(o or n) // n) + 1 for n, o in windows) + len(size) - 1
     kernel = _along(case, "kernel_size", None)
     if case.operator.startswith("fractional"):
         return math.prod(k + 1 for k in kernel)
-    windows = zip(kernel, _along(case, "stride", kernel), _along(case, "dilation", 1), strict=True)
-    return math.prod(min(k, -(-(d * (k - 1) + 1) // s)) for k, s, d in windows)
+    steps = zip(kernel, _along(case, "stride", kernel), _along(case, "dilation", 1), strict=True)
+    return math.prod(min(k, -(-(d * (k - 1) + 1) // s)) for k, s, d in steps)
 
 
 def arithmetic(case: Case) -> Arithmetic | None:
@@ -62,7 +63,7 @@ def arithmetic(case: Case) -> Arithmetic | None:
     if case.operator == "adaptive_avg_pool3d" and not case.manner:  # sums are kept in the format of the input
         return Arithmetic.of(case.dtype, partials=math.prod(_spatial(case)) + 3)
     if case.manner == "vjp":  # cotangents are added up in the format of the input
-        return Arithmetic.of(case.dtype, partials=_overlap(case))
+        return Arithmetic.of(case.dtype, partials=_roundings(case))
     if case.operator.startswith("lp_pool"):  # powers, means, sums and roots are layers of their own
         return Arithmetic.of(case.dtype, partials=4)
     return None
