@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from conformance.calls import Subject, arrays_of, call, tensors_of
-from conformance.fills import Fill
-from conformance.formats import Array, numpy_dtype
+from conformance.fills import MEANINGFUL_KINDS, Fill
+from conformance.formats import Array
 from conformance.model import Backend, Case
 
 THREADS = 2
@@ -138,8 +138,8 @@ def _other(value: Any) -> Any:
 def _poisoned(subject: Subject, tensors: Tensors) -> list[Array]:
     """Answer once more where freed memory is full of NaN: that of arrays, and whatever such a call works in."""
     nans = {
-        name: np.full(fill.shape, np.nan, numpy_dtype(fill.dtype)) if fill.dtype != "int64" else fill.array().copy()
-        for name, fill in subject.case.inputs.items()
+        name: array if fill.kind in MEANINGFUL_KINDS else np.full_like(array, np.nan)
+        for (name, fill), array in zip(subject.case.inputs.items(), arrays_of(subject.case).values(), strict=True)
     }
     with suppress(Exception):
         subject.call(subject.tensors(nans))
