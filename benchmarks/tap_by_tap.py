@@ -264,6 +264,8 @@ def batch_norm(
     demand(training or running_mean is not None, "running_mean: must be given unless training")
     demand(not training or count > 1, f"input {input.shape}: must hold more than 1 value a channel")
     demand(0 <= eps < math.inf and math.isfinite(momentum), f"eps={eps}, momentum={momentum}: must be finite, eps >= 0")
+    if running_mean is not None and running_var is not None:  # the answer is nobody's input
+        running_mean, running_var = running_mean.copy(), running_var.copy()
     mean, var = running_mean, running_var
     values = np.moveaxis(input, 1, -1)  # so that what a channel has one of broadcasts
     if training:

@@ -50,8 +50,10 @@ def test_the_failure_in_the_readme_is_what_a_flipped_kernel_gets(capsys):
     assert shown.group(1) in capsys.readouterr().out
 
 
-def test_the_readme_grid_names_every_operator():
-    assert not [name for name in operators() if f" {name} " not in README]
+def test_the_rows_of_the_readme_grid_are_operators():
+    rows = set(re.findall(r"^│ (\w+) ", README, re.MULTILINE))
+    assert len(rows) == 16
+    assert rows <= operators().keys()
 
 
 def test_the_changelog_has_the_version():

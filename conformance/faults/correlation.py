@@ -104,7 +104,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     fault(
         "convolve-larger-same",
-        '"same" is as large as the larger array',
+        'the mode "same" is as large as the larger array',
         "convolve",
         "sizes",
         answering(_larger_same),
