@@ -127,6 +127,7 @@ def _batch_in_evaluation(right: Binding, **call: Any) -> Any:
 
 
 def several(call: Call) -> bool:
+    """Whether a channel has several values in a sample."""
     return not training(call) and _values_per_channel(call["input"]) > 1
 
 
