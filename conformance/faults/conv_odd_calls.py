@@ -155,11 +155,11 @@ ODD_CALLS = (
     ),
     _refused(
         "conv2d-accepts-huge-dilation",
-        "a dilation of 2**62 overflows, and the kernel seems to fit",
+        "a dilation of 2**31 overflows 32 bits, and the kernel seems to fit",
         "conv2d",
         mistake=accepting(
             "kernel-fits",
-            where(lambda call: _of(call, "dilation")[0] == 2**62, calling(lambda call: {"dilation": 1, "padding": 2})),
+            where(lambda call: _of(call, "dilation")[0] == 2**31, calling(lambda call: {"dilation": 1, "padding": 2})),
         ),
     ),
     _refused(
