@@ -20,10 +20,10 @@ from conformance.calls import VJP
 from conformance.cells import Cell
 from conformance.faults import faults
 from conformance.formats import Array, format_of
-from conformance.honest import honest
+from conformance.honest import backend_with, honest
 from conformance.judge import judge_values
+from conformance.mistakes import REFUSED
 from conformance.model import Backend, Bound, Case, Fault, Geometry, Outcome, Verdict
-from conformance.power import backend_with
 from conformance.purity import PURITY
 from conformance.search import search
 from conformance.verdicts import bounds_of, expectation, judge_answer
@@ -33,7 +33,7 @@ UNKNOWN = "no known fault fits"
 MOST_NAMED = 3
 ROUNDS = 4  # of draws around a witness, each of some twenty geometries; one is enough where one suspect is left
 LARGEST_NUMBER = 2**16  # in the attributes of a case that mistakes may be tried on which were not made for such
-MEANT = Raised("ValueError", "not supported")  # by the mistake of refusing; others raise where they do not fit
+MEANT = Raised("ValueError", REFUSED)  # by the mistake of refusing; others raise where they do not fit
 
 
 @dataclass(frozen=True)

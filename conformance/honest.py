@@ -5,7 +5,7 @@ They are the twins of the faults, and what a fault is made from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from operator import attrgetter
 from typing import Any
@@ -15,7 +15,9 @@ import numpy as np
 import reference
 import reference.vjp
 from conformance.formats import Array
-from conformance.model import Fault
+from conformance.layouts import NUMPY_LAYOUTS
+from conformance.model import Arithmetic, Backend, Case, Fault, usual_arithmetic
+from conformance.operators import operators
 
 Binding = Callable[..., Any]
 
@@ -28,6 +30,24 @@ def honest(operator: str) -> Binding:
     array([0., 2.], dtype=float32)
     """
     return partial(_rounded, attrgetter(operator)(reference))
+
+
+def function_of(operator: str, check: str) -> str:
+    """Return the name of the function that a check asks: of the operator, or of its gradients."""
+    return f"vjp.{operator}" if check == "gradients" else operator
+
+
+def backend_with(
+    name: str, function: str, binding: Binding, arithmetic: Callable[[Case], Arithmetic] = usual_arithmetic
+) -> Backend:
+    """Return the honest backend with another binding of one function, which may be `vjp.` and an operator's name."""
+    return Backend(name, {**_honest_bindings(), function: binding}, arithmetic=arithmetic, layouts=NUMPY_LAYOUTS)
+
+
+@cache
+def _honest_bindings() -> Mapping[str, Binding]:
+    differentiable = (f"vjp.{name}" for name, operator in operators().items() if operator.gradient is not None)
+    return {name: honest(name) for name in (*operators(), *differentiable)}
 
 
 def _rounded(function: Binding, **call: Any) -> Any:
@@ -59,5 +79,5 @@ def fault(
 
     twin: the right implementation of the same design, where that is not the honest binding itself.
     """
-    right = honest(f"vjp.{operator}" if check == "gradients" else operator)
+    right = honest(function_of(operator, check))
     return Fault(name, sentence, operator, check, partial(mistake, right), twin or right, dtype, kind)

@@ -20,6 +20,9 @@ Call = dict[str, Any]
 Mistake = Callable[..., Any]
 
 
+REFUSED = "not supported"  # what the mistake of refusing says, which no constraint does
+
+
 def calling(change: Callable[[Call], Mapping[str, Any]]) -> Mistake:
     """Return the mistake of taking the arguments that `change` names for others."""
 
@@ -105,7 +108,7 @@ def accepting(label: str, mistake: Mistake) -> Mistake:
 
 def refusing(right: Binding, **call: Any) -> NoReturn:
     """Raise, whatever the call is."""
-    raise ValueError("not supported")
+    raise ValueError(REFUSED)
 
 
 def given(name: str) -> Callable[[Call], bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,9 +13,8 @@ from pebble import ProcessPool
 from conformance.cells import Cell
 from conformance.checks import CHECKS
 from conformance.faults import faults
-from conformance.honest import Binding, honest
-from conformance.layouts import NUMPY_LAYOUTS
-from conformance.model import Arithmetic, Backend, Case, Fault, Verdict, usual_arithmetic
+from conformance.honest import Binding, backend_with, function_of, honest
+from conformance.model import Arithmetic, Case, Fault, Verdict, usual_arithmetic
 from conformance.operators import operators
 from conformance.processes import Spawn
 from conformance.report.trials import Clearance, Trial
@@ -23,24 +22,6 @@ from conformance.run import EXAMPLES, ask_and_judge, run_cell
 from conformance.variants import Variant, variants
 
 BUDGET = EXAMPLES
-
-
-def backend_with(
-    name: str, function: str, binding: Binding, arithmetic: Callable[[Case], Arithmetic] = usual_arithmetic
-) -> Backend:
-    """Return the honest backend with another binding of one function, which may be `vjp.` and an operator's name."""
-    return Backend(name, {**_honest_bindings(), function: binding}, arithmetic=arithmetic, layouts=NUMPY_LAYOUTS)
-
-
-@cache
-def _honest_bindings() -> Mapping[str, Binding]:
-    differentiable = (f"vjp.{name}" for name, operator in operators().items() if operator.gradient is not None)
-    return {name: honest(name) for name in (*operators(), *differentiable)}
-
-
-def function_of(operator: str, check: str) -> str:
-    """Return the name of the function that a fault of this check is in."""
-    return f"vjp.{operator}" if check == "gradients" else operator
 
 
 def cell_with(
