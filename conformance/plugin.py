@@ -335,7 +335,9 @@ def _unpacked(packed: dict[str, Any]) -> Tally:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the grid of all cells that were judged."""
     reports = [report for group in ("passed", "failed", "skipped") for report in terminalreporter.getreports(group)]
-    packed = [value for report in reports for name, value in report.user_properties if name == PROPERTY]
+    # What was not even collected, such as a module that skips itself, has none.
+    told = [pair for report in reports for pair in getattr(report, "user_properties", ())]
+    packed = [value for name, value in told if name == PROPERTY]
     if not packed:
         return
     from rich.console import Console

@@ -181,6 +181,12 @@ def test_pytest_is_left_alone_where_the_suite_is_not_asked_for(pytester):
     assert "compared" not in result.stdout.str()
 
 
+def test_a_module_that_skips_itself_is_no_trouble(pytester):
+    pytester.makepyfile(test_other="import pytest; pytest.importorskip('no_such_module', reason='it is nowhere')")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert counted(result) == {"skipped": 1}
+
+
 def test_the_cells_are_shared_among_workers(pytester):
     pytester.makepyfile(mine=MODULE)
     pytester.makeini("[pytest]\npythonpath = .\n")

@@ -72,7 +72,8 @@ def played(folder, texts):
     paths = [folder / f"script{place}.py" for place in range(len(texts))]
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text, encoding="utf-8")
-    here = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    # An empty entry would be the current folder, where the checkout lies.
+    here = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     words = [sys.executable, "-c", PLAYER, *map(str, paths)]
     done = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": here})
     *printed, rest = re.split(r"code: (.*)\n", done.stdout)
