@@ -216,18 +216,17 @@ class Exhibit:
     def _near(self, a: Array, b: Array, expected: tuple[Array, Bound] | None) -> bool:
         """Whether an output of the backend, the second, is as near to one of a suspect as one mistake makes them."""
         supposed, answered = a.astype(np.float64), b.astype(np.float64)
-        limit, zero_sign = np.zeros(a.shape) if a.dtype.kind in "iub" else self._apart(supposed), False
+        limit = Bound(np.zeros(a.shape) if a.dtype.kind in "iub" else self._apart(supposed))
         with np.errstate(all="ignore"):
             if expected is not None and expected[0].shape == a.shape:
                 value, bound = expected
                 largest = bound.absolute[np.isfinite(bound.absolute)].max(initial=0)
                 same = (np.abs(supposed - value) <= bound.absolute) | (supposed == value)
                 same |= np.isnan(supposed) & np.isnan(value)
-                limit = np.where(same, 2 * bound.absolute, np.maximum(limit, 2 * largest))
-                limit = np.where(np.isposinf(bound.absolute), np.inf, limit)
-                zero_sign = bound.zero_sign & same
-            bounds = {"": Bound(limit, zero_sign=zero_sign)}
-            finding = judge_values({"": supposed}, {"": answered}, bounds, format_of(self._case.dtype))
+                absolute = np.where(same, 2 * bound.absolute, np.maximum(limit.absolute, 2 * largest))
+                absolute = np.where(np.isposinf(bound.absolute), np.inf, absolute)
+                limit = Bound(absolute, zero_sign=bound.zero_sign & same, waived=bound.waived)
+            finding = judge_values({"": supposed}, {"": answered}, {"": limit}, format_of(self._case.dtype))
         return finding.outcome is not Outcome.DIFFERS
 
     def _apart(self, output: Array) -> Array:

@@ -51,7 +51,7 @@ def judge_values(
     details: Mapping[str, Any] = {}
     for name, e in expected.items():
         a = actual[name].astype(e.dtype if e.dtype.kind == "i" else np.float64, copy=False)
-        limit, e = overflown(e, bounds[name].absolute, output) if e.dtype.kind != "i" else (bounds[name].absolute, e)
+        limit, e = overflown(e, bounds[name], output) if e.dtype.kind != "i" else (bounds[name].absolute, e)
         if _identical(e, a, limit, bounds[name]):
             compared += e.size
             telling = telling or bool(e.any()) or _telling(e, limit, bounds[name])
@@ -70,8 +70,9 @@ def judge_values(
 
 def _telling(expected: Array, limit: Array, bound: Bound) -> bool:
     """Whether an answer could have differed: not all of it is 0, NaN or waived."""
-    missing = np.isnan(expected)
-    if np.any((expected != 0) & ~missing & np.isfinite(limit)):
+    asked = np.isfinite(limit)
+    missing = np.isnan(expected) & asked
+    if np.any((expected != 0) & ~missing & asked):
         return True
     partly_missing = bool(missing.any() and not missing.all())
     return partly_missing or (bound.zero_sign is not False and bool(np.signbit(expected).any()))
@@ -81,9 +82,9 @@ def _names(outputs: Mapping[str, Array]) -> str:
     return ", ".join(outputs) or "nothing"
 
 
-def overflown(expected: Array, absolute: Array, output: Format) -> tuple[Array, Array]:
-    """Expect infinity where the value lies beyond the format for sure, and waive it where it lies on the edge."""
-    size = np.abs(expected)
+def overflown(expected: Array, bound: Bound, output: Format) -> tuple[Array, Array]:
+    """Return limits and expected values: infinity where these lie beyond the format for sure, waived on its edge."""
+    size, absolute = np.abs(expected), np.where(bound.waived, np.inf, bound.absolute)
     if not size.size or size.max() < output.largest / 2:
         return absolute, expected
     edge = output.largest * (1 + output.roundoff)
@@ -91,7 +92,9 @@ def overflown(expected: Array, absolute: Array, output: Format) -> tuple[Array, 
         beyond = (size - absolute >= edge) & np.isfinite(expected)
         unsure = (size + absolute >= output.largest * (1 - output.roundoff)) & (size != output.largest) & ~beyond
     limit = np.where(unsure & np.isfinite(expected), np.inf, np.where(beyond, 0.0, absolute))
-    limit = np.where(np.isfinite(expected), limit, 0.0)  # what is no number is right or wrong, never near
+    limit = np.where(
+        np.isfinite(expected) | bound.waived, limit, 0.0
+    )  # what is no number is right or wrong, never near
     return limit, np.where(beyond, np.copysign(np.inf, expected), expected)
 
 
@@ -115,7 +118,7 @@ def _errors(expected: Array, actual: Array, limit: Array, zero_sign: Array | boo
 
 def _compare(name: str, expected: Array, actual: Array, limit: Array, bound: Bound, output: Format) -> Finding:
     error, shares = _errors(expected, actual, limit, bound.zero_sign)
-    compared = int(expected.size - np.count_nonzero(np.isposinf(limit) & np.isfinite(expected)))
+    compared = int(expected.size - np.count_nonzero(np.isposinf(limit)))
     if not compared:
         return Finding(Outcome.CONFORMS, 0)
     worst = int(np.argmax(shares))

@@ -114,12 +114,14 @@ class Bound:
     """How far each element of an output may honestly be from its reference.
 
     absolute: elementwise; 0 demands equality, infinity waives the element. squares: the most that the sum of squared
-    errors of the elements with a finite bound may be, or None. zero_sign: where the sign of a zero is promised.
+    errors of the elements with a finite bound may be, or None. zero_sign: where the sign of a zero is promised. waived:
+    what is not compared, be it a number or not; an infinite bound alone lets no NaN pass for a number's place.
     """
 
     absolute: Array
     squares: float | None = None
     zero_sign: Array | bool = False
+    waived: Array | bool = False
 
 
 @dataclass(frozen=True)

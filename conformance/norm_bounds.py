@@ -178,7 +178,8 @@ def blended(
             absolute += gamma(4, arithmetic.output.roundoff) * size
         absolute = stored(absolute, expected, arithmetic)
         absolute = np.where(size >= arithmetic.accumulator.largest / roundings, np.inf, absolute)
-    return Bound(absolute)
+    # What is updated with one infinity after another is inf - inf; what is summed up stays infinite.
+    return Bound(absolute, waived=np.isinf(expected) & (arithmetic.variance == "updating"))
 
 
 class _Terms(NamedTuple):

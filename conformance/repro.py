@@ -136,7 +136,7 @@ def _entries(cell: Cell, case: Case, inputs: Arrays, expected: Arrays) -> Iterat
         bound = bounds.get(name, WAIVED)
         limit, whole = bound.absolute, value.dtype.kind == "i"
         if not whole and name in bounds:
-            limit, value = overflown(value, limit, format_of(case.dtype))
+            limit, value = overflown(value, bound, format_of(case.dtype))
         words = [repr("int" if whole else case.dtype), _array(value), _alike(limit)]
         if bound.squares is not None or bound.zero_sign is not False:
             squares = "inf" if bound.squares is None else repr(float(bound.squares))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 import reference
 import reference.vjp
 from conformance.formats import Array
@@ -199,8 +201,6 @@ def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     patterns = special_products(geometry, dtype)
     if dtype == "float16":  # whose sums are kept in more bits: what fits in the end must come out, however large
         patterns = (*patterns, Pattern(("integers", 2), {"input": ("huge", 1)}))
-    if "padding" in geometry.attributes and geometry.attributes["padding"] != "valid":
-        return patterns  # an infinite weight times padding is NaN, or nothing at all: both are in use
     return (*patterns, *(Pattern(("integers", 2), {"weight": (kind, 1)}) for kind in ("nans", "infinities")))
 
 
@@ -210,6 +210,20 @@ def layer_rejections(geometry: Geometry) -> Breakages:
     rank = len(w) - 2
     numbers = ("stride", 1), ("dilation", 1), ("padding", 0)
     broken: Breakages = [
+def _in_padding(function: Any) -> Any:
+    """Return what finds outputs in which a weight that is no number meets padding: NaN or nothing, both in use."""
+
+    def outputs(inputs: Arrays, attributes: Attributes) -> Array | bool:
+        strange = ~np.isfinite(inputs["weight"])
+        if not strange.any():
+            return False
+        inside = function(np.ones(inputs["input"].shape), strange.astype(np.float64), **attributes)
+        every = strange.reshape(len(strange), -1).sum(1)
+        return np.asarray(inside < every.reshape(-1, *(1,) * (strange.ndim - 2)))
+
+    return outputs
+
+
         ("input-rank", {"input": (*x, 1, 1)}),
         ("input-rank", {"input": x[2:]}),
         ("input-channels", {"input": (x[0], x[1] + 1, *x[2:])}),
@@ -281,7 +295,7 @@ def _operator(rank: int) -> Operator:
         exact=exact_products,
         real=real_products,
         special=_special,
-        bounds=product_bounds(function, _terms),
+        bounds=product_bounds(function, _terms, _in_padding(function)),
         window=_window(rank),
         rejections=_rejections,
         accepted=_accepted,

@@ -10,6 +10,7 @@ import numpy as np
 
 from conformance.bounds import sum_of_products
 from conformance.fills import Shape
+from conformance.formats import Array
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Geometry, Gradient, Pattern
 from conformance.patterns import exact_products, real_products
 
@@ -18,16 +19,22 @@ Terms = Callable[[Shapes, Attributes], int]
 GradientTerms = Callable[[Shapes, Attributes], Mapping[str, int]]
 
 
-def product_bounds(function: Callable[..., Any], terms: Terms) -> Any:
+def product_bounds(
+    function: Callable[..., Any],
+    terms: Terms,
+    waived: Callable[[Arrays, Attributes], Array | bool] = lambda inputs, attributes: False,
+) -> Any:
     """Return the bounds of an operator all of whose inputs are factors, or a bias.
 
-    terms: from shapes and attributes, the most products that meet in one output, a bias counted as one.
+    terms: from shapes and attributes, the most products that meet in one output, a bias counted as one. waived: which
+    outputs may be anything.
     """
 
     def bounds(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> dict[str, Bound]:
         magnitude = function(**{k: np.abs(v) for k, v in inputs.items()}, **attributes)
         count = terms({k: v.shape for k, v in inputs.items()}, attributes)
-        return {"output": sum_of_products(magnitude, count, expected["output"], list(inputs.values()), arithmetic)}
+        found = sum_of_products(magnitude, count, expected["output"], list(inputs.values()), arithmetic)
+        return {"output": replace(found, waived=waived(inputs, attributes))}
 
     return bounds
 

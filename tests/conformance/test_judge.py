@@ -239,3 +239,16 @@ def test_indices_are_compared_as_integers():
     finding = values(expected, large)
     assert finding.outcome is DIFFERS
     assert finding.details["expected"] == 2**53 + 1
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, 7.0])
+@pytest.mark.parametrize("expected", [np.nan, -np.inf, 3.0])
+def test_what_is_waived_may_be_anything_and_the_rest_not(expected, strange):
+    waived = np.array([True, False])
+    finding = values([expected, 5.0], [strange, 5.0], waived=waived)
+    assert (finding.outcome, finding.compared) == (CONFORMS, 2 if np.array_equal(expected, strange) else 1)
+    assert values([expected, 5.0], [strange, 4.0], waived=waived).outcome is DIFFERS
+
+
+def test_nothing_but_what_is_waived_tells_nothing():
+    assert values([np.nan, 0.0], [np.nan, 0.0], waived=np.array([True, False])).outcome is VACUOUS

@@ -155,6 +155,14 @@ def test_running_statistics_are_bounded_by_what_blends_in_them():
     assert np.isposinf(blended(1.0, old, new * 1e38, far, new * 1e38, arithmetic, 6).absolute).all()
 
 
+@pytest.mark.parametrize("variance", CLASSES)
+def test_an_infinite_mean_may_be_nan_where_it_is_updated(variance):
+    arithmetic, one, infinite = Arithmetic.of("float32", variance=variance), np.ones(1), np.array([np.inf])
+    waived = blended(0.5, one, infinite, one * 0, infinite, arithmetic, 6).waived
+    assert np.all(waived) == (variance == "updating")
+    assert not np.any(blended(0.5, one, one, one * 0, one, arithmetic, 6).waived)
+
+
 def test_the_bounds_of_a_mean_and_a_variance_grow_with_their_class():
     norm = norm_of(np.random.default_rng(3).normal(100, 1, (64, 1)))
     far = {v: moments(norm, Arithmetic.of("float32", variance=v)).far_var for v in CLASSES}

@@ -61,7 +61,7 @@ def _cpu_arithmetic(case: Case) -> Arithmetic:
 
 def _cuda_arithmetic(case: Case, tf32: bool) -> Arithmetic:
     """Return what CUDA's libraries document: tensor cores align and truncate, statistics are updated (Welford)."""
-    if case.operator == "batch_norm":
+    if case.operator in ("batch_norm", "instance_norm", "group_norm", "layer_norm"):
         return Arithmetic.of(case.dtype, variance="updating")
     if case.dtype == "float32" and tf32:
         return Arithmetic.of(case.dtype, input_bits=11, truncating=True)
