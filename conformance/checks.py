@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -90,9 +91,20 @@ def _sizes(operator: Operator, geometry: Geometry, dtype: str, seed: int, backen
 
 def _rejections(operator: Operator, geometry: Geometry, dtype: str, seed: int, backend: Backend) -> list[Case]:
     broken = operator.rejections(geometry) if operator.rejections is not None else []
-    changed = (geometry.changed(**changes) for _, changes in (*broken, *operator.accepted(geometry)))
+    return [changed(operator, geometry, changes, dtype) for _, changes in (*broken, *operator.accepted(geometry))]
+
+
+def changed(operator: Operator, geometry: Geometry, changes: dict[str, Any], dtype: str) -> Case:
+    """Return the simplest case of a geometry after a change: of shapes, of attributes, or of what fills an array."""
+    kinds = {name: value for name, value in changes.items() if _is_kind(value)}
+    other = geometry.changed(**{name: value for name, value in changes.items() if name not in kinds})
     pattern = simplest(operator, geometry, dtype)
-    return [filled(operator.name, other, pattern, dtype, 0) for other in changed]
+    return filled(operator.name, other, replace(pattern, kinds={**pattern.kinds, **kinds}), dtype, 0)
+
+
+def _is_kind(change: Any) -> bool:
+    """Whether a change is of what fills an array: (kind, scale), where a shape is numbers alone."""
+    return isinstance(change, tuple) and isinstance(change[0] if change else None, str)
 
 
 def _special(operator: Operator, geometry: Geometry, dtype: str, seed: int, backend: Backend) -> list[Case]:

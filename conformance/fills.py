@@ -226,6 +226,11 @@ def _places(tape: Tape, fill: Fill) -> Array:
     return order[:, np.arange(size) % most].reshape(fill.shape)
 
 
+def _below(tape: Tape, fill: Fill) -> Array:
+    """Whole numbers from -scale to -1, which name nothing."""
+    return tape.integers(-int(fill.scale), -1, _size(fill))
+
+
 def _huge(tape: Tape, fill: Fill) -> Array:
     """Values of either sign from a quarter of the largest finite number up to it."""
     values = (0.25 + 0.75 * tape.uniform(_size(fill))) * format_of(fill.dtype).largest
@@ -257,9 +262,10 @@ KINDS: dict[str, Callable[[Tape, Fill], Array]] = {
     "repeated": _repeated,
     "labels": _labels,
     "places": _places,
+    "below": _below,
     "unit": _unit,
 }
 # Whole numbers that name things, of dtype int64 whatever the floats beside them are.
-WHOLE_KINDS = frozenset({"labels", "places"})
+WHOLE_KINDS = frozenset({"labels", "places", "below"})
 # What an operator asks for because other numbers would mean nothing to it.
 MEANINGFUL_KINDS = WHOLE_KINDS | {"unit"}

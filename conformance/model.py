@@ -176,8 +176,9 @@ class Operator:
     reference: keyword arguments in, an array or a named tuple out. geometries: a strategy of legal calls for a purpose
     ("values", "sizes" or "special"). exact, real, special: patterns for each layer of data, given the geometry and the
     dtype. bounds: (inputs, attributes, outputs, arithmetic) -> a Bound for each output. window: what fed one output
-    element. rejections: for each constraint's label, changes to a legal geometry that break it; None where nothing is
-    illegal. accepted: changes to a legal geometry that look illegal and are not, each with what it shows. gradient:
+    element. rejections: for each constraint's label, changes to a legal geometry that break it: other shapes or
+    attributes, or (kind, scale) for what fills an array; None where nothing is illegal. accepted: changes to a legal
+    geometry that look illegal and are not, each with what it shows. gradient:
     None where there is none. per_sample: the inputs whose first axis is a batch of which every sample is answered by
     itself. conventions: argument of the reference -> field of the dialect.
     """

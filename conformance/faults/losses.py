@@ -28,6 +28,10 @@ def _classes(call: Call) -> int:
     return int(shape[min(1, len(shape) - 1)])
 
 
+def _below(call: Call) -> Any:
+    return (call["target"] < 0) & (call["target"] != call.get("ignore_index", -100))
+
+
 def _is_mean(call: Call) -> bool:
     return bool(call.get("reduction", "mean") == "mean")
 
@@ -155,6 +159,15 @@ FAULTS: tuple[Fault, ...] = (
         accepting(
             "label-smoothing", calling(lambda call: {"label_smoothing": float(np.clip(call["label_smoothing"], 0, 1))})
         ),
+        kind="acceptance",
+    ),
+    fault(
+        "cross_entropy-negative-from-the-end",
+        "negative labels count from the last class",
+        "cross_entropy",
+        "rejections",
+        where(_by_index, calling(lambda call: {"target": call["target"] + _classes(call) * _below(call)})),
+        "float16",
         kind="acceptance",
     ),
     fault(

@@ -194,6 +194,14 @@ FAULTS: tuple[Fault, ...] = (
         kind="acceptance",
     ),
     fault(
+        "max_unpool2d-negative-as-first",
+        "negative indices are taken for the first",
+        "max_unpool2d",
+        "rejections",
+        where(lambda call: bool((call["indices"] < 0).any()), taking("indices", lambda i: np.maximum(i, 0))),
+        kind="acceptance",
+    ),
+    fault(
         "max_unpool2d-refuses-batch-in-size",
         "an output size with batch and channels is refused",
         "max_unpool2d",

@@ -269,7 +269,10 @@ def _cross_entropy_rejections(geometry: Geometry) -> Breakages:
             ("ignore-index", {"ignore_index": 1}),
         ]
     else:  # labels of more classes than there are, of so many samples that some name one of these
-        broken.append(("target", {"input": (40, 1), "target": (40,), "weight": None, "ignore_index": -100}))
+        broken += [
+            ("target", {"input": (40, 1), "target": (40,), "weight": None, "ignore_index": -100}),
+            ("target", {"target": ("below", 1), "ignore_index": -100}),
+        ]
     return broken
 
 

@@ -112,6 +112,7 @@ def _rejections(rank: int) -> Any:
             ("output-size", {"output_size": (*_size(geometry), 1)}),
             ("output-size", {"output_size": None, "padding": 1000}),
             ("indices", {"indices": (*x[:-1], x[-1] + 1)}),
+            ("indices", {"indices": ("below", 1)}),
         ]
         if places > 1:  # as many windows as there are indices, all of which then occur; the output lacks one element
             shape = (1, 1, places, *axes)
