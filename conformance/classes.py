@@ -9,7 +9,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from conformance.fast import ALGORITHMS, Bounds
+from conformance.fast import ALGORITHMS, CONVOLUTIONS, Bounds
 from conformance.formats import DTYPES, Array, Format, format_of, numpy_dtype, round_bits
 from conformance.honest import like
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Case
@@ -59,9 +59,9 @@ def ladder(name: str, dtype: str, declared: Class) -> Iterator[Class]:
             yield one(replace(usual, accumulator=f, output=f), reading, reads)
     if SUMS.fullmatch(name) and usual.output.bits < usual.accumulator.bits:
         yield one(replace(usual, output=_cut_off(usual.output), truncating=True))
-    fast = list(ALGORITHMS.items()) if name in ("conv1d", "conv2d", "conv3d") else []
-    for algorithm, bounds in fast[:1]:  # F(2, 3), which is exact on whole numbers, and may keep a NaN in its windows
-        yield Class(algorithm, lambda case: usual, bounds=bounds)
+    fast = list(ALGORITHMS) if name in CONVOLUTIONS else []
+    for algorithm in fast[:1]:  # F(2, 3), which is exact on whole numbers, and may keep a NaN in its windows
+        yield one(replace(usual, algorithm=algorithm))
     for f in map(format_of, DTYPES):
         if f.bits < usual.accumulator.bits:
             yield one(replace(usual, output=f, partials=3 if name in NORMS else 2))
@@ -69,8 +69,8 @@ def ladder(name: str, dtype: str, declared: Class) -> Iterator[Class]:
             yield declared
             yield one(replace(usual, accumulator=f))
     yield declared
-    for algorithm, bounds in fast[1:]:
-        yield Class(algorithm, lambda case: usual, bounds=bounds, spreads=True)
+    for algorithm in fast[1:]:
+        yield replace(one(replace(usual, algorithm=algorithm)), spreads=True)
 
 
 def _plain(name: str, usual: Arithmetic) -> list[Arithmetic]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -20,6 +21,7 @@ from conformance.model import Arithmetic, Arrays, Attributes, Bound
 from reference.constraints import per_axis
 from reference.windows import padded, resolve_padding
 
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")  # whatever is declared, nothing else is done by these algorithms
 TAPS = 3
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)  # and infinity: the points of Lavin and Gray, in the order of their use
 STAGE = 1 + 4 * math.sqrt(2)  # what a stage of a Fourier transform adds, in roundoffs
@@ -115,4 +117,20 @@ def _bound(roundings: float, size: Array, inputs: Arrays, expected: Array, arith
     return Bound(np.where(np.isnan(limit), np.inf, limit))
 
 
-ALGORITHMS: Mapping[str, Bounds] = {**{f"Winograd F({m}, 3)": winograd(m) for m in (2, 4, 6)}, "FFT": fourier}
+def _batched(bounds: Bounds) -> Bounds:
+    """Return the bounds of calls with and without a batch axis from those of calls with one."""
+
+    def of(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> Mapping[str, Bound]:
+        if inputs["input"].ndim == inputs["weight"].ndim:
+            return bounds(inputs, attributes, expected, arithmetic)
+        wide = {**inputs, "input": inputs["input"][np.newaxis]}
+        found = bounds(wide, attributes, {"output": expected["output"][np.newaxis]}, arithmetic)["output"]
+        return {"output": replace(found, absolute=found.absolute[0])}
+
+    return of
+
+
+ALGORITHMS: Mapping[str, Bounds] = {
+    **{f"Winograd F({m}, 3)": _batched(winograd(m)) for m in (2, 4, 6)},
+    "FFT": _batched(fourier),
+}

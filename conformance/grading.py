@@ -22,7 +22,7 @@ from conformance.judge import judge_shapes, judge_values
 from conformance.model import Arithmetic, Case, Geometry, Operator, Outcome, Pattern
 from conformance.search import search
 from conformance.strategies import filled
-from conformance.verdicts import expectation
+from conformance.verdicts import bounds_under, expectation
 from reference.arrays import widen
 
 NO_CLASS = "no class fits"
@@ -117,7 +117,11 @@ class _Seen:
             if actual is None:
                 return False
             arithmetic = candidate.arithmetic(case)
-            bounds = (candidate.bounds or self._cell.operator.bounds)(inputs, case.attributes, expected, arithmetic)
+            told = inputs, case.attributes, expected
+            if candidate.bounds is not None:
+                bounds = candidate.bounds(*told, arithmetic)
+            else:
+                bounds = bounds_under(arithmetic, self._cell.operator, *told)
             if judge_values(expected, actual, bounds, arithmetic.output).outcome is Outcome.DIFFERS:
                 return False
             first, exact = next(iter(actual.values())), next(iter(expected.values()))

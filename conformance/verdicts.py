@@ -13,12 +13,12 @@ import numpy as np
 from conformance.answers import Answer, Died, Raised
 from conformance.calls import VJP, arrays_of, differentiated
 from conformance.cells import Cell
-from conformance.fast import ALGORITHMS
+from conformance.fast import ALGORITHMS, CONVOLUTIONS
 from conformance.fills import Fill
 from conformance.formats import Array, format_of, numpy_dtype
 from conformance.judge import Finding, judge_shapes, judge_values
 from conformance.laws import laws
-from conformance.model import Arrays, Attributes, Bound, Call, Case, Law, Operator, Outcome, Verdict
+from conformance.model import Arithmetic, Arrays, Attributes, Bound, Call, Case, Law, Operator, Outcome, Verdict
 from conformance.operators import operators
 from conformance.purity import PURITY, Purity
 from reference.arrays import widen
@@ -135,11 +135,17 @@ def _judge_outputs(
 def bounds_of(cell: Cell, case: Case, inputs: Arrays, expected: Arrays) -> Mapping[str, Bound]:
     """Return how far the backend's outputs, or gradients, may be from those that are expected."""
     arithmetic = cell.backend.arithmetic(case)
-    if arithmetic.algorithm:
-        return ALGORITHMS[arithmetic.algorithm](inputs, case.attributes, expected, arithmetic)
     if case.manner == VJP and cell.operator.gradient is not None:
         return cell.operator.gradient.bounds(inputs, case.attributes, expected, arithmetic)
-    return cell.operator.bounds(inputs, case.attributes, expected, arithmetic)
+    return bounds_under(arithmetic, cell.operator, inputs, case.attributes, expected)
+
+
+def bounds_under(
+    arithmetic: Arithmetic, operator: Operator, inputs: Arrays, attributes: Attributes, expected: Arrays
+) -> Mapping[str, Bound]:
+    """Return the bounds of an operator's outputs, or those of the fast algorithm that an arithmetic names."""
+    fast = arithmetic.algorithm if operator.name in CONVOLUTIONS else ""
+    return (ALGORITHMS[fast] if fast else operator.bounds)(inputs, attributes, expected, arithmetic)
 
 
 def _judge_purity(case: Case, purity: Purity, answered: Sequence[Array]) -> Finding:
@@ -193,5 +199,5 @@ def _bound_of_call(cell: Cell, call: Call) -> Array:
     expected = _expected(operator, inputs, call.attributes, cell.backend.dialect)
     recipes = {name: Fill("ramp", cell.dtype, array.shape) for name, array in call.inputs.items()}
     arithmetic = cell.backend.arithmetic(Case(call.operator, recipes, call.attributes))
-    bounds = operator.bounds(inputs, call.attributes, expected, arithmetic)
+    bounds = bounds_under(arithmetic, operator, inputs, call.attributes, expected)
     return np.asarray(bounds[next(iter(expected))].absolute)

@@ -7,13 +7,13 @@ the reading and the checking of arguments from the reference, and none of its ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from conformance.formats import DTYPES
-from conformance.model import Arithmetic, Arrays, Attributes, Bound, Case, usual_arithmetic
+from conformance.model import Arithmetic, Case, usual_arithmetic
 from conformance.registry import collect
 
 FORWARD = ("values", "sizes", "rejections", "special", "layouts", "purity", "laws", "precision")
@@ -24,8 +24,7 @@ GRADIENTS = ("gradients",)
 class Variant:
     """An honest implementation of an operator, or of its gradients where the check is about these.
 
-    arithmetic: what it declares. bounds: those of a fast algorithm, in place of the operator's own. checks,
-    dtypes: where it must be let pass.
+    arithmetic: what it declares. checks, dtypes: where it must be let pass.
     """
 
     name: str
@@ -33,7 +32,6 @@ class Variant:
     operator: str
     binding: Callable[..., Any]
     arithmetic: Callable[[Case], Arithmetic] = usual_arithmetic
-    bounds: Callable[[Arrays, Attributes, Arrays, Arithmetic], Mapping[str, Bound]] | None = None
     checks: tuple[str, ...] = FORWARD
     dtypes: tuple[str, ...] = DTYPES
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from conformance.fast import ALGORITHMS, Bounds
 from conformance.formats import Array, round_bits
-from conformance.model import Arithmetic, Arrays, Attributes, Bound
+from conformance.model import Arithmetic, Case
 from conformance.orders import (
     Order,
     ascending,
@@ -142,24 +140,23 @@ def fourier(acc: np.dtype[Any], **arguments: Any) -> Array:
     return finished(call, output if call.bias is None else output + call.bias)
 
 
-def batched(bounds: Bounds) -> Bounds:
-    """Return the bounds of calls with and without a batch axis from those of calls with one."""
-
-    def of(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic: Arithmetic) -> Mapping[str, Bound]:
-        if inputs["input"].ndim == inputs["weight"].ndim:
-            return bounds(inputs, attributes, expected, arithmetic)
-        wide = {**inputs, "input": inputs["input"][np.newaxis]}
-        found = bounds(wide, attributes, {"output": expected["output"][np.newaxis]}, arithmetic)["output"]
-        return {"output": replace(found, absolute=found.absolute[0])}
-
-    return of
+def _by(algorithm: str) -> Callable[[Case], Arithmetic]:
+    return lambda case: Arithmetic.of(case.dtype, algorithm=algorithm)
 
 
 def _ordered(operator: str, name: str, sentence: str, order: Order) -> Variant:
     return Variant(f"{operator}-{name}", sentence, operator, by_columns(int(operator[-2]), order))
 
 
-FAST = ("values", "sizes", "rejections", "layouts", "purity")  # what is not finite goes further than its windows
+FAST = (
+    "values",
+    "sizes",
+    "rejections",
+    "layouts",
+    "purity",
+    "laws",
+    "precision",
+)  # what is not finite goes further than its windows
 VARIANTS = (
     _ordered("conv1d", "forwards", "windows as columns, one product after the other", forwards),
     _ordered("conv1d", "descending", "windows as columns, the largest products first", descending),
@@ -189,12 +186,10 @@ VARIANTS = (
         "3 x 3 kernels by Winograd's F(2, 3)",
         "conv2d",
         winograd,
-        bounds=batched(ALGORITHMS["Winograd F(2, 3)"]),
+        _by("Winograd F(2, 3)"),
         checks=FAST,
     ),
-    Variant(
-        "conv1d-fourier", "by Fourier transforms", "conv1d", fourier, bounds=batched(ALGORITHMS["FFT"]), checks=FAST
-    ),
+    Variant("conv1d-fourier", "by Fourier transforms", "conv1d", fourier, _by("FFT"), checks=FAST),
     Variant(
         "conv2d-tensor-cores",
         "eight products at a time, aligned and cut off",

@@ -59,7 +59,7 @@ def test_only_the_checks_that_are_asked_for_are_run() -> None:
 
 @pytest.mark.parametrize("name", ["conv2d-tf32", "batch_norm-textbook", "conv1d-fourier"])
 def test_what_declares_less_than_the_usual_arithmetic_would_not_pass_without(name: str) -> None:
-    plain = replace(BANK[name], arithmetic=usual_arithmetic, bounds=None, dtypes=("float32",))
+    plain = replace(BANK[name], arithmetic=usual_arithmetic, dtypes=("float32",))
     assert any(
         clearance.false_alarm is not None for clearance in try_variant(plain, examples=20, of_checks=("values",))
     )
@@ -69,13 +69,12 @@ def test_what_declares_less_than_the_usual_arithmetic_would_not_pass_without(nam
 @pytest.mark.parametrize("channels", [1, 2, 9])
 def test_winograd_is_let_pass_where_it_is_used(dtype: str, channels: int) -> None:
     variant = BANK["conv2d-winograd"]
-    cell = cell_with(variant.name, variant.binding, variant.operator, "values", dtype)
-    operator = replace(cell.operator, bounds=variant.bounds)
+    cell = cell_with(variant.name, variant.binding, variant.operator, "values", dtype, variant.arithmetic)
     shapes = {"input": (2, 2 * channels, 7, 6), "weight": (4, channels, 3, 3), "bias": (4,)}
     geometry = Geometry(shapes, {"groups": 2, "padding": 1}, 9 * channels + 1)
-    patterns = (*operator.exact(geometry, dtype), *operator.real(geometry, dtype))
+    patterns = (*cell.operator.exact(geometry, dtype), *cell.operator.real(geometry, dtype))
     cases = [filled("conv2d", geometry, pattern, dtype, seed) for seed, pattern in enumerate(patterns)]
-    assert not [verdict for verdict in ask_and_judge(replace(cell, operator=operator), cases) if verdict.failed]
+    assert not [verdict for verdict in ask_and_judge(cell, cases) if verdict.failed]
     ordinary = filled("conv2d", geometry, Pattern(("normal", 1)), "float32", 0)
     arrays = {name: fill.array() for name, fill in ordinary.inputs.items()}
     direct = BANK["conv2d-im2col"].binding(**arrays, **ordinary.attributes)
