@@ -35,7 +35,8 @@ class Check:
     how many geometries are drawn for ten examples. applies: whether the operator gives this check anything to ask.
     lacking: what a backend that has the operator would need besides, in words, or None. grades: whether fixed cases, in
     place of those that are drawn, name the class of arithmetic that is seen. by_acceptance: whether it tells something
-    that a call is answered at all, even if no number of the answer could have differed.
+    that a call is answered at all, even if no number of the answer could have differed. layers: of so many draws one
+    holds a layer of a real network too, with axes so many times shorter; None: none does.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Check:
     lacking: Callable[[Operator, Backend], str | None] = lambda operator, backend: None
     grades: bool = False
     by_acceptance: bool = False
+    layers: tuple[int, int] | None = None
 
     def draws(self, examples: int) -> int:
         """Return how many draws have room for the geometries that the examples ask for; a few will come up twice.
@@ -67,6 +69,11 @@ def _several(draw: Draw, check: Check, operator: Operator, dtype: str, backend: 
     drawn = [draw(operator.geometries(check.purpose or check.name)) for _ in range(GEOMETRIES_A_DRAW)]
     # The simplest draw has the simplest geometry in all places: once is enough.
     different = [geometry for place, geometry in enumerate(drawn) if geometry not in drawn[:place]]
+    if check.layers is not None:
+        draws, shorter = check.layers
+        layers = operator.layers(shorter)
+        place = draw(st.integers(0, draws * len(layers)))
+        different += layers[place - 1 : place] if place else ()
     return [
         case
         for place, geometry in enumerate(different)
@@ -187,7 +194,7 @@ def lacks_gradients(operator: Operator, backend: Backend) -> str | None:
 CHECKS = {
     check.name: check
     for check in (
-        Check("values", _values),
+        Check("values", _values, layers=(3, 4)),
         Check("sizes", _sizes, shapes_only=True),
         Check(
             "rejections",
@@ -207,6 +214,12 @@ CHECKS = {
         ),
         Check("purity", _purity, of_ten=3),
         Check("precision", lambda *_: [], grades=True),
-        Check("laws", _laws, of_ten=2, applies=lambda o: any(o.name in law.operators for law in laws().values())),
+        Check(
+            "laws",
+            _laws,
+            of_ten=2,
+            applies=lambda o: any(o.name in law.operators for law in laws().values()),
+            layers=(1, 1),  # without a reference they can be had as large as they are
+        ),
     )
 }

@@ -180,7 +180,8 @@ class Operator:
     attributes, or (kind, scale) for what fills an array; None where nothing is illegal. accepted: changes to a legal
     geometry that look illegal and are not, each with what it shows. gradient:
     None where there is none. per_sample: the inputs whose first axis is a batch of which every sample is answered by
-    itself. conventions: argument of the reference -> field of the dialect.
+    itself. layers: calls of real networks, with axes that are so many times shorter than there. conventions: argument
+    of the reference -> field of the dialect.
     """
 
     name: str
@@ -195,6 +196,7 @@ class Operator:
     accepted: Callable[[Geometry], Breakages] = lambda geometry: []
     gradient: Gradient | None = None
     per_sample: Callable[[Attributes], tuple[str, ...]] = lambda attributes: ()
+    layers: Callable[[int], Sequence[Geometry]] = lambda shorter: ()
     conventions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ from conformance.run import EXAMPLES, ask_and_judge, run_cell
 from conformance.variants import Variant, variants
 
 BUDGET = EXAMPLES
+SHORTER = 8  # times, are the axes of layers for variants
 
 
 def cell_with(

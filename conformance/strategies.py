@@ -170,3 +170,8 @@ def batch_size(choose: Choices, purpose: str, most: int = 3) -> int:
 def stretched(choose: Choices, *dimensions: str) -> str:
     """Draw which one dimension is large in this case, most often none: vector widths and odd tails are crossed."""
     return choose.one_of(("none",) * 3 + dimensions)
+
+
+def shorter_along(rank: int, shorter: int) -> int:
+    """Return how many times shorter axes are: three of them are not as long as two."""
+    return shorter if rank < 3 else 8 * shorter

@@ -134,6 +134,7 @@ def elementwise(
         accepted=odd_shapes,
         gradient=Gradient(getattr(reference.vjp, name), pulled, pulled_bounds),
         per_sample=batched,
+        layers=lambda shorter: [Geometry({"input": (2, 64, 56 // shorter, 56)}, a) for a in (sloping or spellings)[:1]],
         conventions=conventions or {},
     )
 

@@ -9,7 +9,7 @@ import reference.vjp
 from conformance.formats import Array
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator
 from conformance.operators import pools
-from conformance.strategies import WIDE, Choices, drawn
+from conformance.strategies import WIDE, Choices, drawn, shorter_along
 from reference.adaptive_pooling import regions
 from reference.pooling_windows import Windows
 
@@ -103,6 +103,21 @@ def _accepted(geometry: Geometry) -> Breakages:
     ]
 
 
+_LAYERS = ((512, 14, 7), (256, 13, 6), (512, 7, 1))  # of real networks: channels, size, how many windows
+
+
+def _layers(rank: int) -> Any:
+    def layers(shorter: int) -> list[Geometry]:
+        found = []
+        for channels, size, windows in _LAYERS:
+            length = max(size // shorter_along(rank, shorter), 1)
+            shape = (1, channels, *(length,) * rank)
+            found.append(Geometry({"input": shape}, {"output_size": windows}, (-(-length // windows) + 1) ** rank))
+        return found
+
+    return layers
+
+
 def _operator(rank: int, average: bool) -> Operator:
     name = f"adaptive_{'avg' if average else 'max'}_pool{rank}d"
     return Operator(
@@ -118,6 +133,7 @@ def _operator(rank: int, average: bool) -> Operator:
         accepted=_accepted,
         gradient=_average_gradient(rank) if average else pools.maxima_gradient(name),
         per_sample=pools.batched,
+        layers=_layers(rank),
         conventions={} if average else {"nan": "max_pool_nan"},
     )
 

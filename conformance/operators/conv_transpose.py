@@ -15,7 +15,6 @@ import reference.vjp
 from conformance.model import Arrays, Attributes, Breakages, Geometry, Operator
 from conformance.operators.convolution import (
     HUGE,
-    LAYERS_RARE,
     Scale,
     along,
     batched,
@@ -29,29 +28,37 @@ from conformance.operators.convolution import (
 )
 from conformance.operators.products import Shapes, product_bounds, product_gradient
 from conformance.patterns import exact_products, real_products, special_products
-from conformance.strategies import Axis, Choices, drawn, ranges, spelled, transposed_axis
+from conformance.strategies import Axis, Choices, drawn, shorter_along, spelled, transposed_axis
 
 # Real layers: groups, channels of a group in and out; size, kernel, stride, padding, dilation; output padding.
 _LAYERS = (
-    (1, 32, 16, (14, 2, 2, 0, 1), 0),  # of a U-Net
-    (1, 64, 32, (8, 4, 2, 1, 1), 0),  # of a generator
-    (1, 16, 24, (14, 3, 2, 1, 1), 1),
-    (33, 1, 1, (14, 3, 2, 1, 1), 1),  # depthwise
+    (1, 32, 16, (56, 2, 2, 0, 1), 0),  # of a U-Net
+    (1, 64, 32, (32, 4, 2, 1, 1), 0),  # of a generator
+    (1, 16, 24, (56, 3, 2, 1, 1), 1),
+    (33, 1, 1, (56, 3, 2, 1, 1), 1),  # depthwise
 )
+
+
+def _layers(rank: int) -> Any:
+    def layers(shorter: int) -> list[Geometry]:
+        found = []
+        for place, (groups, into, out, numbers, more) in enumerate(_LAYERS):
+            axis = Axis(*numbers, output=0)
+            axis = replace(axis, size=axis.size // shorter_along(rank, shorter))
+            found.append(_geometry(Scale(1, groups, into, out), [(axis, more)] * rank, place % 2 == 1))
+        return found
+
+    return layers
 
 
 def _geometries(rank: int) -> Any:
     @drawn
     def geometries(choose: Choices, purpose: str) -> Geometry:
-        if purpose == "values" and rank < 3 and choose.whole(1, LAYERS_RARE) == LAYERS_RARE:
-            groups, into, out, numbers, more = choose.one_of(_LAYERS)
-            scale = Scale(1, groups, into, out, ranges(purpose, rank))
-            return _geometry(scale, [(Axis(*numbers, output=0), more)] * rank, choose.flag())
-        scale = scaled(choose, purpose, rank)
-        axes = [transposed_axis(choose, scale.reach) for _ in range(rank)]
-        if scale.row_axis is not None:
-            axis, extra = axes[scale.row_axis]
-            axes[scale.row_axis] = replace(axis, size=max(axis.size, scale.rows)), extra
+        scale, reach = scaled(choose, purpose, rank)
+        axes = [transposed_axis(choose, reach) for _ in range(rank)]
+        axis, extra = axes[scale.axis]
+        longer = replace(axis, size=max(axis.size, scale.rows), kernel=max(axis.kernel, scale.taps))
+        axes[scale.axis] = longer, extra
         return _geometry(scale, axes, choose.flag())
 
     return geometries
@@ -161,6 +168,7 @@ def _operator(rank: int) -> Operator:
         accepted=_accepted,
         gradient=product_gradient(getattr(reference.vjp, name), _gradient_terms),
         per_sample=lambda attributes: ("input",),
+        layers=_layers(rank),
     )
 
 

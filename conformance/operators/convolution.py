@@ -24,6 +24,7 @@ from conformance.strategies import (
     drawn,
     pointwise,
     ranges,
+    shorter_along,
     spelled,
     stretched,
     window_axis,
@@ -35,82 +36,87 @@ HUGE = 2**31, 2**62
 # On both sides of where vectors end and kernels for many channels begin.
 CHANNELS = (8, 9, 16, 17, 32, 33, 64)
 ROWS = (15, 16, 17, 31, 32, 33)
-LARGEST_KERNEL = 11
+LONG_KERNELS = (7, 9, 11)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How large a case is: batch, groups, channels of a group in and out, how far an axis reaches, and how many rows.
+    """How large a case is: batch, groups, channels of a group in and out.
 
-    row_axis: the axis that has exactly so many rows; None where all are as they are drawn.
+    rows, taps: how many windows, or taps of a window, `axis` has in place of those that are drawn for it; 0: as drawn.
     """
 
     batch: int
     groups: int
     into: int
     out: int
-    reach: Ranges
+    axis: int = 0
     rows: int = 0
-    row_axis: int | None = None
+    taps: int = 0
 
 
-def scaled(choose: Choices, purpose: str, rank: int) -> Scale:
-    """Draw how large a case is: one dimension at most is large, and then the axes hold few windows."""
+def scaled(choose: Choices, purpose: str, rank: int) -> tuple[Scale, Ranges]:
+    """Draw how large a case is, and how far axes reach: one dimension at most is large, and then these hold little."""
     reach = ranges(purpose, rank)
-    layer = ("pointwise", "batch", "in", "out", "rows", *(("kernel",) if rank < 3 else ()))
+    layer = ("pointwise", "batch", "in", "out", "rows", "taps")
     dimensions = {"values": layer, "special": ("in", "out", "rows")}.get(purpose, ())
     large = stretched(choose, *dimensions) if dimensions else "none"
     batch = batch_size(choose, purpose) + 4 * (large == "batch")
     if purpose == "sizes":
-        return Scale(batch, 1, choose.whole(0, 2), choose.whole(1, 2), reach)
+        return Scale(batch, 1, choose.whole(0, 2), choose.whole(1, 2)), reach
     if large == "pointwise":
         reach = pointwise(reach)
-    elif large in ("in", "out", "rows", "kernel"):
+    elif large in ("in", "out", "rows", "taps"):
         reach = replace(reach, output=min(reach.output, FEW))
-    if large == "kernel":
-        reach = replace(reach, kernel=LARGEST_KERNEL)
     most = {"values": 8, "special": 2}.get(purpose, 3)
     groups = choose.whole(1, 3)
     into = choose.one_of(CHANNELS) if large == "in" else choose.whole(1, most)
     out = choose.one_of(CHANNELS) if large == "out" else choose.whole(2 if purpose == "special" else 1, most)
-    rows, row_axis = choose.one_of(ROWS), choose.whole(0, rank - 1)  # read in any case: then large ones shrink
-    if large != "rows":
-        return Scale(batch, groups, into, out, reach)
-    return Scale(batch, groups, into, out, reach, rows, row_axis)
+    # Read in any case: then large ones shrink.
+    long, axis = choose.one_of(LONG_KERNELS if large == "taps" else ROWS), choose.whole(0, rank - 1)
+    return Scale(batch, groups, into, out, axis, long * (large == "rows"), long * (large == "taps")), reach
 
 
-# Real layers, one case in LAYERS_RARE: groups, channels of a group in and out; size, kernel, stride, padding, dilation.
-LAYERS_RARE = 60
+# Real layers: groups, channels of a group in and out; size, kernel, stride, padding, dilation.
 _LAYERS = (
-    (1, 24, 32, (28, 3, 1, 2, 2)),  # dilated, as for segmentation
-    (1, 3, 32, (56, 7, 2, 3, 1)),  # the first of a ResNet
-    (1, 3, 24, (57, 11, 4, 2, 1)),  # the first of AlexNet
-    (1, 64, 64, (14, 3, 1, 1, 1)),
-    (1, 64, 96, (14, 1, 1, 0, 1)),
-    (48, 1, 1, (28, 3, 2, 1, 1)),  # depthwise
-    (32, 4, 4, (14, 3, 1, 1, 1)),
+    (1, 24, 32, (112, 3, 1, 2, 2)),  # dilated, as for segmentation
+    (1, 3, 32, (224, 7, 2, 3, 1)),  # the first of a ResNet
+    (1, 3, 24, (227, 11, 4, 2, 1)),  # the first of AlexNet
+    (1, 64, 64, (56, 3, 1, 1, 1)),
+    (1, 64, 96, (56, 1, 1, 0, 1)),
+    (48, 1, 1, (112, 3, 2, 1, 1)),  # depthwise
+    (32, 4, 4, (56, 3, 1, 1, 1)),
 )
+
+
+def _layers(rank: int) -> Any:
+    def layers(shorter: int) -> list[Geometry]:
+        found = []
+        for place, (groups, into, out, numbers) in enumerate(_LAYERS):
+            axis = Axis(*numbers, output=0)
+            axis = replace(axis, size=axis.size // shorter_along(rank, shorter))
+            found.append(_geometry(Scale(1, groups, into, out), [axis] * rank, place % 2 == 1))
+        return found
+
+    return layers
 
 
 def _geometries(rank: int) -> Any:
     @drawn
     def geometries(choose: Choices, purpose: str) -> Geometry:
-        if purpose == "values" and rank < 3 and choose.whole(1, LAYERS_RARE) == LAYERS_RARE:
-            groups, into, out, axis = choose.one_of(_LAYERS)
-            scale, axes = Scale(1, groups, into, out, ranges(purpose, rank)), [Axis(*axis, output=0)] * rank
-            return _geometry(scale, axes, choose.flag())
-        scale = scaled(choose, purpose, rank)
-        axes = [window_axis(choose, scale.reach) for _ in range(rank)]
-        if scale.row_axis is not None:
-            axes[scale.row_axis] = _with_rows(axes[scale.row_axis], scale.rows)
+        scale, reach = scaled(choose, purpose, rank)
+        axes = [window_axis(choose, reach) for _ in range(rank)]
+        axes[scale.axis] = _lengthened(axes[scale.axis], scale)
         return _geometry(scale, axes, choose.flag(), choose.one_of((None,) * 5 + ("valid", "same")))
 
     return geometries
 
 
-def _with_rows(axis: Axis, rows: int) -> Axis:
-    """Return the axis with so many windows."""
-    return replace(axis, size=axis.size + (rows - axis.output) * axis.stride, output=rows)
+def _lengthened(axis: Axis, scale: Scale) -> Axis:
+    """Return the axis with as many windows, and taps of each, as the scale asks for."""
+    rows, taps = scale.rows or axis.output, scale.taps or axis.kernel
+    size = axis.size + (rows - axis.output) * axis.stride + (taps - axis.kernel) * axis.dilation
+    return replace(axis, size=size, kernel=taps, output=rows)
 
 
 def _geometry(scale: Scale, axes: Sequence[Axis], bias: bool, named: str | None = None) -> Geometry:
@@ -204,12 +210,6 @@ def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     return (*patterns, *(Pattern(("integers", 2), {"weight": (kind, 1)}) for kind in ("nans", "infinities")))
 
 
-def layer_rejections(geometry: Geometry) -> Breakages:
-    """Return what breaks a convolution and its transpose alike."""
-    x, w = shape_of(geometry.shapes, "input"), shape_of(geometry.shapes, "weight")
-    rank = len(w) - 2
-    numbers = ("stride", 1), ("dilation", 1), ("padding", 0)
-    broken: Breakages = [
 def _in_padding(function: Any) -> Any:
     """Return what finds outputs in which a weight that is no number meets padding: NaN or nothing, both in use."""
 
@@ -224,6 +224,12 @@ def _in_padding(function: Any) -> Any:
     return outputs
 
 
+def layer_rejections(geometry: Geometry) -> Breakages:
+    """Return what breaks a convolution and its transpose alike."""
+    x, w = shape_of(geometry.shapes, "input"), shape_of(geometry.shapes, "weight")
+    rank = len(w) - 2
+    numbers = ("stride", 1), ("dilation", 1), ("padding", 0)
+    broken: Breakages = [
         ("input-rank", {"input": (*x, 1, 1)}),
         ("input-rank", {"input": x[2:]}),
         ("input-channels", {"input": (x[0], x[1] + 1, *x[2:])}),
@@ -301,6 +307,7 @@ def _operator(rank: int) -> Operator:
         accepted=_accepted,
         gradient=product_gradient(getattr(reference.vjp, name), _gradient_terms),
         per_sample=lambda attributes: ("input",),
+        layers=_layers(rank),
     )
 
 

@@ -185,6 +185,32 @@ def _rms_real(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     return (*real_norms(geometry, dtype), *usual)
 
 
+def _groups_of_layers(shorter: int) -> list[Geometry]:
+    found = []
+    for channels, groups, size in ((320, 32, 32), (64, 1, 56), (512, 32, 16)):
+        length = size // shorter
+        shapes = {"input": (1, channels, length, length), "weight": (channels,), "bias": (channels,)}
+        found.append(Geometry(shapes, {"num_groups": groups}, channels // groups * length**2))
+    return found
+
+
+def _tokens(centered: bool) -> Any:
+    """Return what makes the layers of real language models: of so many tokens, and so many features of each."""
+
+    def layers(shorter: int) -> list[Geometry]:
+        found = []
+        for tokens, features in ((196, 768), (64, 4096)):
+            shapes = {"input": (2, tokens // shorter, features), "weight": (features,)}
+            attributes: dict[str, Any] = {"normalized_shape": (features,)}
+            if centered:
+                found.append(Geometry({**shapes, "bias": (features,)}, attributes, features))
+            else:
+                found.append(Geometry(shapes, attributes | {"eps": EPS}, features))
+        return found
+
+    return layers
+
+
 def _operator(name: str, view: View, exact: tuple[Pattern, ...], **fields: Any) -> Operator:
     own = {"special": huge_norms, "bounds": _bounds(view), "per_sample": lambda attributes: ("input",)}
     return norm_operator(name, view, exact, **own, **fields)
@@ -205,14 +231,16 @@ OPERATORS = (
         window=_group_window,
         rejections=_group_rejections,
         accepted=_group_accepted,
+        layers=_groups_of_layers,
     ),
-    _operator("layer_norm", _layer_view, EXACT, geometries=_last_axes(True), **LAYER),
+    _operator("layer_norm", _layer_view, EXACT, geometries=_last_axes(True), layers=_tokens(True), **LAYER),
     _operator(
         "rms_norm",
         _rms_view,
         exact_norms(("integers", 1, 3.0), ("integers", 1, 15.0)),
         real=_rms_real,
         geometries=_last_axes(False),
+        layers=_tokens(False),
         **LAYER,
     ),
 )

@@ -21,6 +21,14 @@ def _geometries(choose: Choices, purpose: str) -> Geometry:
     return Geometry(shapes, {}, _terms(shapes, {}))
 
 
+def _layers(shorter: int) -> list[Geometry]:
+    found = []
+    for rows, features, out in ((128, 784, 256), (32, 2048, 1000), (196, 192, 576)):
+        shapes = {"input": (rows // shorter, features), "weight": (out, features), "bias": (out,)}
+        found.append(Geometry(shapes, {}, _terms(shapes, {})))
+    return found
+
+
 def _terms(shapes: Shapes, attributes: Attributes) -> int:
     return max((shapes["weight"] or ())[-1], 1) + (shapes.get("bias") is not None)
 
@@ -81,5 +89,6 @@ OPERATORS = (
         accepted=_accepted,
         gradient=product_gradient(reference.vjp.linear, _gradient_terms),
         per_sample=lambda attributes: ("input",),
+        layers=_layers,
     ),
 )

@@ -224,6 +224,14 @@ def _accepted(geometry: Geometry) -> Breakages:
     ]
 
 
+def _layers(rank: int) -> Any:
+    def layers(shorter: int) -> list[Geometry]:
+        found = pools.layers_of(rank)(shorter)
+        return [g.changed(norm_type=2.0) for g in found if "padding" not in g.attributes]
+
+    return layers
+
+
 def _operator(rank: int) -> Operator:
     name = f"lp_pool{rank}d"
     return Operator(
@@ -239,6 +247,7 @@ def _operator(rank: int) -> Operator:
         accepted=_accepted,
         gradient=_gradient(rank),
         per_sample=pools.batched,
+        layers=_layers(rank),
     )
 
 

@@ -269,6 +269,22 @@ def _accepted(pooled: bool) -> Any:
     return accepted
 
 
+def _layers(pooled: bool) -> Any:
+    """Return what makes the layers of real networks, in training and in use."""
+
+    def layers(shorter: int) -> list[Geometry]:
+        found = []
+        for channels, size, own in ((64, 56, True), (256, 14, True), (64, 56, False)):
+            switch, default = _switch(pooled)
+            length = max(size // shorter, 2)
+            parameters = dict.fromkeys(("running_mean", "running_var", "weight", "bias"), (channels,))
+            shapes = {"input": (2, channels, length, length), **parameters}
+            found.append(Geometry(shapes, {switch: own} if own != default else {}, 2 * length**2))
+        return found
+
+    return layers
+
+
 def _operator(name: str, pooled: bool, exact: Sequence[Pattern]) -> Operator:
     view = _view(pooled)
     return norm_operator(
@@ -280,6 +296,7 @@ def _operator(name: str, pooled: bool, exact: Sequence[Pattern]) -> Operator:
         window=_window(pooled),
         rejections=_rejections(pooled),
         accepted=_accepted(pooled),
+        layers=_layers(pooled),
         per_sample=lambda attributes: () if pooled and attributes.get("training") else ("input",),
         conventions={"running_variance": "running_variance", "momentum_weights": "momentum_weights"},
     )

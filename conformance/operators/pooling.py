@@ -192,6 +192,7 @@ def _operator(rank: int, average: bool) -> Operator:
         accepted=_accepted(average),
         gradient=_average_gradient(rank, getattr(reference.vjp, name)) if average else pools.maxima_gradient(name),
         per_sample=pools.batched,
+        layers=pools.layers_of(rank),
         conventions={} if average else {"nan": "max_pool_nan"},
     )
 

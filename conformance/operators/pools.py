@@ -14,7 +14,7 @@ from conformance.bounds import copies, sum_of_products
 from conformance.formats import Array, format_of
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Geometry, Gradient, Pattern
 from conformance.patterns import limit_of
-from conformance.strategies import FEW, Choices, Ranges, batch_size, ranges, stretched
+from conformance.strategies import FEW, Choices, Ranges, batch_size, ranges, shorter_along, stretched
 from reference.avg_pooling import outer
 from reference.pooling_windows import Line, Windows, pooled, spread
 from reference.vjp.max_pooling import scattered
@@ -39,6 +39,24 @@ def reach_of(large: str, purpose: str, rank: int) -> Ranges:
     if large in ("channels", "kernel"):
         reach = replace(reach, output=min(reach.output, FEW))
     return replace(reach, kernel=LONG) if large == "kernel" else reach
+
+
+# Pools of real networks: channels, size, kernel, stride, padding.
+_LAYERS = ((64, 112, 3, 2, 1), (32, 112, 2, 2, 0), (512, 7, 7, 7, 0), (96, 28, 3, 1, 1))
+
+
+def layers_of(rank: int) -> Any:
+    """Return the calls of real networks, with axes that are so many times shorter; see `Operator.layers`."""
+
+    def layers(shorter: int) -> list[Geometry]:
+        found = []
+        for channels, size, kernel, stride, padding in _LAYERS:
+            length = max(size // shorter_along(rank, shorter), kernel)
+            given = {"kernel_size": kernel, "stride": stride} | ({"padding": padding} if padding else {})
+            found.append(Geometry({"input": (1, channels, *(length,) * rank)}, given, kernel**rank))
+        return found
+
+    return layers
 
 
 def per_plane(geometry: Geometry, name: str = "input") -> int:

@@ -16,6 +16,7 @@ from conformance.calls import VJP
 from conformance.checks import CHECKS, changed, plain
 from conformance.fills import Fill
 from conformance.formats import DTYPES, format_of
+from conformance.lines import parse
 from conformance.model import Arithmetic, Case, Geometry, Pattern
 from conformance.search import search
 from conformance.strategies import filled
@@ -75,6 +76,28 @@ def test_a_rejection_breaks_just_the_constraint_that_it_names(name, data):
         with pytest.raises(ConstraintError) as caught:
             outputs(name, case)
         assert caught.value.label == label, f"{case} should break {label}"
+
+
+LAYERED = [name for name, operator in OPERATORS.items() if operator.layers(1)]
+
+
+@pytest.mark.parametrize("shorter", [1, 4])
+@pytest.mark.parametrize("name", LAYERED)
+def test_a_layer_of_a_real_network_can_be_asked(name, shorter):
+    for geometry in OPERATORS[name].layers(shorter):
+        case = filled(name, geometry, plain(OPERATORS[name], geometry, "float32"), "float32", 0)
+        _, expected = outputs(name, case)
+        assert all(output.size for output in expected.values())
+        assert repr(parse(repr(case))) == repr(case)
+
+
+@pytest.mark.parametrize(("check", "shorter"), [("values", 4), ("laws", 1)])
+@pytest.mark.parametrize("name", LAYERED)
+def test_some_draws_hold_a_layer_of_a_real_network(name, check, shorter):
+    layers = [layer.shapes["input"] for layer in OPERATORS[name].layers(shorter)]
+    strategy = CHECKS[check].strategy(OPERATORS[name], "float32", HONEST)
+    seen = search(strategy, lambda cases: cases[-1].inputs["input"].shape not in layers, draws=30, seed=0, shrink=False)
+    assert seen is True
 
 
 @pytest.mark.parametrize("name", OPERATORS)
