@@ -37,6 +37,12 @@ def _eps_of_the_deviation(right: Binding, **call: Any) -> Any:
     return like(output, call["input"].dtype), *right(**call)[1:]
 
 
+def _of_all_samples(right: Binding, **call: Any) -> Array:
+    x = call["input"].astype(np.float64)
+    distances = x - x.max(initial=-np.inf)
+    return like(distances - np.log(np.exp(distances).sum()), call["input"].dtype)
+
+
 def _one_less(right: Binding, **call: Any) -> Array:
     """Divide the sum of squares by one less than there are numbers."""
     count = int(np.prod(call["normalized_shape"]))
@@ -225,6 +231,14 @@ FAULTS: tuple[Fault, ...] = (
         "mish",
         "laws",
         where(lambda call: call["input"].ndim > 2, answering(_as_silu)),
+        kind="axes",
+    ),
+    fault(
+        "log_softmax-of-all-samples",
+        "the probabilities of all samples together add up to 1",
+        "log_softmax",
+        "laws",
+        _of_all_samples,
         kind="axes",
     ),
     fault(

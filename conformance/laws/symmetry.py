@@ -22,6 +22,7 @@ from conformance.laws.numbers import (
     UNPOOLS,
 )
 from conformance.model import Arrays, Attributes, Call, Law
+from conformance.operators import operators
 
 POOLS = (*MAXIMA, *MEANS, *POWERS, *ADAPTIVE_MAXIMA, *ADAPTIVE_MEANS)
 ELEMENTWISE = (*MONOTONE, "gelu", "silu", "mish", "hardswish")
@@ -51,6 +52,18 @@ def _batch(operator: str, arrays: Arrays, attributes: Attributes) -> Sequence[Ca
 
 def _is_turned(arrays: Arrays, attributes: Attributes, outputs: Sequence[Array]) -> tuple[Array, Array]:
     return outputs[0], outputs[1][::-1] if outputs[1].ndim else outputs[1]
+
+
+def _alone(operator: str, arrays: Arrays, attributes: Attributes) -> Sequence[Call]:
+    apart = operators()[operator].per_sample(attributes)
+    if not apart or not samples(operator, arrays, attributes) or len(arrays["input"]) < 2:
+        return ()
+    lone = {name: array[-1:] if name in apart else array for name, array in arrays.items()}
+    return [Call(operator, arrays, attributes), Call(operator, lone, attributes)]
+
+
+def _is_the_last(arrays: Arrays, attributes: Attributes, outputs: Sequence[Array]) -> tuple[Array, Array]:
+    return outputs[0][-1:], outputs[1]
 
 
 def _channels(operator: str, arrays: Arrays, attributes: Attributes) -> Sequence[Call]:
@@ -120,6 +133,13 @@ LAWS = (
         (*LAYERS, *BY_CHANNEL, *ELEMENTWISE, *MOVING, *BY_SAMPLE),
         _batch,
         _is_turned,
+    ),
+    Law(
+        "alone",
+        "a sample is answered by itself as it is among others",
+        (*LAYERS, *BY_CHANNEL, *ELEMENTWISE, *MOVING, *BY_SAMPLE),
+        _alone,
+        _is_the_last,
     ),
     Law(
         "channels",
