@@ -41,9 +41,10 @@ from conformance.answers import Asked
 from conformance.cells import Cell, cells
 from conformance.discovery import UsageError, find_backend
 from conformance.model import Outcome, Verdict
+from conformance.profiles import EXAMPLES
 from conformance.report.grid import failure
 from conformance.report.tally import Tally
-from conformance.run import EXAMPLES, asking, run_cell
+from conformance.run import asking, run_cell
 
 BACKENDS = ("torch-cpu", "tap_by_tap:BACKEND")
 WARM_UP_SHARE = 0.1  # of the cases, before which caches fill

@@ -25,6 +25,7 @@ from conformance.formats import DTYPES
 from conformance.lines import LineError, parse
 from conformance.model import Backend, Outcome, Verdict
 from conformance.operators import operators
+from conformance.options import with_examples
 from conformance.power_command import power
 from conformance.replay import cell_of
 from conformance.replay import replay as replay_case
@@ -35,9 +36,10 @@ from conformance.report.jsonl import ReportError, Writer
 from conformance.report.resume import Earlier, earlier
 from conformance.report.tally import Tally
 from conformance.repro import scripts, write_first
-from conformance.run import EXAMPLES, asking, run_cell
+from conformance.run import asking, run_cell
 from conformance.search import seed_of
 
+SAID = ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP  # by an option of its own, or by --profile
 CONFORMS, FAILS, STOPPED, NOTHING_COMPARED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -86,9 +88,7 @@ def main() -> None:
 @click.option("-o", "--operator", "operators", multiple=True, help="Only this operator; may be repeated.")
 @click.option("-d", "--dtype", "dtypes", multiple=True, help="Only this dtype; may be repeated.")
 @click.option("-c", "--check", "checks", multiple=True, help="Only this check; may be repeated.")
-@click.option(
-    "--examples", default=EXAMPLES, show_default=True, type=click.IntRange(1), help="Geometries to draw for each cell."
-)
+@with_examples
 @click.option("--seed", default="0", show_default=True, callback=_seed, help="A whole number, or random.")
 @click.option("--stop-at-first", is_flag=True, help="Stop after the first cell that fails.")
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write verdicts as JSON lines.")
@@ -146,7 +146,7 @@ def _agree(context: click.Context, past: Earlier) -> None:
     for name, then in {"backend": past.head["address"], **past.settings}.items():
         given = context.params[name]
         given = list(dict.fromkeys(given)) if isinstance(given, tuple) else given
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and given != then:
+        if context.get_parameter_source(name) in SAID and given != then:
             raise click.UsageError(f"{name}={given!r}: {past.path} was begun with {shown(then)}")
 
 

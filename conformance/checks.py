@@ -35,8 +35,8 @@ class Check:
     how many geometries are drawn for ten examples. applies: whether the operator gives this check anything to ask.
     lacking: what a backend that has the operator would need besides, in words, or None. grades: whether fixed cases, in
     place of those that are drawn, name the class of arithmetic that is seen. by_acceptance: whether it tells something
-    that a call is answered at all, even if no number of the answer could have differed. layers: of so many draws one
-    holds a layer of a real network too, with axes so many times shorter; None: none does.
+    that a call is answered at all, even if no number of the answer could have differed. layers: of so many full draws
+    one holds a layer of a real network too, with axes so many times shorter; None: none does.
     """
 
     name: str
@@ -50,29 +50,33 @@ class Check:
     by_acceptance: bool = False
     layers: tuple[int, int] | None = None
 
-    def draws(self, examples: int) -> int:
-        """Return how many draws have room for the geometries that the examples ask for; a few will come up twice.
+    def budget(self, examples: int) -> tuple[int, int]:
+        """Return how many draws, of how many geometries, hold those that the examples ask for; few come up twice.
 
         One draw more, since the first of hypothesis is always the simplest one there is.
         """
-        return 1 - (-examples * self.of_ten // (10 * GEOMETRIES_A_DRAW))
+        wanted = -(-examples * self.of_ten // 10)
+        each = min(wanted, GEOMETRIES_A_DRAW)
+        return 1 - (-wanted // each), each
 
-    def strategy(self, operator: Operator, dtype: str, backend: Backend) -> st.SearchStrategy[list[Case]]:
-        """Return a strategy of the cases of one draw for what a backend offers."""
-        return _several(self, operator, dtype, backend)
+    def strategy(
+        self, operator: Operator, dtype: str, backend: Backend, each: int = GEOMETRIES_A_DRAW
+    ) -> st.SearchStrategy[list[Case]]:
+        """Return a strategy of the cases of one draw, of so many geometries, for what a backend offers."""
+        return _several(self, operator, dtype, backend, each)
 
 
 @st.composite
-def _several(draw: Draw, check: Check, operator: Operator, dtype: str, backend: Backend) -> list[Case]:
+def _several(draw: Draw, check: Check, operator: Operator, dtype: str, backend: Backend, each: int) -> list[Case]:
     # A draw costs hypothesis as much as a handful of small cases, whatever it holds: several geometries share one.
     seed = draw(SEEDS)
-    drawn = [draw(operator.geometries(check.purpose or check.name)) for _ in range(GEOMETRIES_A_DRAW)]
+    drawn = [draw(operator.geometries(check.purpose or check.name)) for _ in range(each)]
     # The simplest draw has the simplest geometry in all places: once is enough.
     different = [geometry for place, geometry in enumerate(drawn) if geometry not in drawn[:place]]
     if check.layers is not None:
         draws, shorter = check.layers
         layers = operator.layers(shorter)
-        place = draw(st.integers(0, draws * len(layers)))
+        place = draw(st.integers(0, draws * len(layers) * (GEOMETRIES_A_DRAW // each)))
         different += layers[place - 1 : place] if place else ()
     return [
         case

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.profiles import PROFILES
+
 if TYPE_CHECKING:
     from conformance.answers import Asked, Limits
     from conformance.cells import Cell
@@ -34,9 +36,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--convformance-examples",
         type=_word(_examples),
-        default=100,
         metavar="N",
-        help="geometries for each cell (100)",
+        help="geometries for each cell, in place of those of the profile",
+    )
+    group.addoption(
+        "--convformance-profile",
+        choices=list(PROFILES),
+        default="default",
+        help="how many geometries for each cell, by name: "
+        + ", ".join(f"{name} {examples}" for name, examples in PROFILES.items()),
     )
     group.addoption(
         "--convformance-seed",
@@ -122,6 +130,8 @@ def _mebibytes(word: str) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Find the backends that are asked for, so that a name that nothing answers to is told before anything runs."""
     handed_on = getattr(config, "workerinput", {})
+    if config.option.convformance_examples is None:
+        config.option.convformance_examples = PROFILES[config.option.convformance_profile]
     config.option.convformance_seed = handed_on.get(PROPERTY, config.option.convformance_seed)
     if config.getoption("--backend"):
         from conformance.deviations import with_deviations

@@ -17,11 +17,11 @@ from conformance.honest import Binding, backend_with, function_of, honest
 from conformance.model import Arithmetic, Case, Fault, Verdict, usual_arithmetic
 from conformance.operators import operators
 from conformance.processes import Spawn
+from conformance.profiles import EXAMPLES
 from conformance.report.trials import Clearance, Trial
-from conformance.run import EXAMPLES, ask_and_judge, run_cell
+from conformance.run import ask_and_judge, run_cell
 from conformance.variants import Variant, variants
 
-BUDGET = EXAMPLES
 SHORTER = 8  # times, are the axes of layers for variants
 
 

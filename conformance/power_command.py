@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from conformance import __version__
 from conformance.checks import CHECKS
 from conformance.operators import operators
-from conformance.power import BUDGET, Task, perform_all, tasks
+from conformance.options import with_examples
+from conformance.power import Task, perform_all, tasks
 from conformance.report.power_table import facts, markdown, print_tables
 from conformance.report.trials import Clearance, Trial, shortfalls
 
@@ -24,13 +25,7 @@ FALLS_SHORT, INTERRUPTED = 1, 130
 
 @click.command()
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,), show_default=True, help="May be repeated.")
-@click.option(
-    "--examples",
-    default=BUDGET,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Geometries to draw for each cell.",
-)
+@with_examples
 @click.option(
     "-o",
     "--operator",

@@ -18,10 +18,10 @@ from conformance.discovery import UsageError, find_backend
 from conformance.grading import grade
 from conformance.lines import parse
 from conformance.model import DEATHS, Backend, Case, Declaration, Outcome, Verdict
+from conformance.profiles import EXAMPLES
 from conformance.search import search
 from conformance.verdicts import judge_answer
 
-EXAMPLES = 100
 # What a cell may spend on deaths while it shrinks: seconds that are counted, not measured, so that every run of it ends
 # with the same witness. A time-out counts its limit; a crash counts what it takes to start a large framework anew.
 SHRINKING_SECONDS = 60
@@ -99,10 +99,11 @@ def run_cell(
     for declaration, case in probes:
         if not trials.recall(case):
             tell(_probe(cell, declaration, case))
+    draws, each = cell.check.budget(examples)
     again = search(
-        cell.check.strategy(cell.operator, cell.dtype, cell.backend),
+        cell.check.strategy(cell.operator, cell.dtype, cell.backend, each),
         trials.passes,
-        draws=cell.check.draws(examples),
+        draws=draws,
         seed=zlib.crc32(f"{seed} {cell.id}".encode()),
         shrink=shrink,
     )

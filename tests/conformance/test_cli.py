@@ -313,3 +313,12 @@ def test_it_is_run_as_a_module_too():
         [sys.executable, "-m", "conformance", "--version"], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout == f"convformance, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "examples"),
+    [(("--profile", "quick"), 10), (("--examples", "7", "--profile", "quick"), 7), (("--profile", "default"), 100)],
+)
+def test_a_profile_is_a_number_of_examples_that_gives_way(words, examples):
+    result = call("run", "users_backends:HONEST", "-o", "relu", "-c", "sizes", "--in-process", *words)
+    assert f"seed 0, {examples} examples a cell" in result.output

@@ -93,3 +93,11 @@ def test_two_faults_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("conformance.faults.collect", lambda *_: [BANK["relu-leaky"]] * 2)
     with pytest.raises(ValueError, match="relu-leaky"):
         faults.__wrapped__()
+
+
+def test_a_window_less_is_that_of_either_spelling_of_the_output() -> None:
+    wrong = faults()["fractional_max_pool3d-end-forgotten"].wrong
+    x, samples = np.arange(125.0).reshape(1, 1, 5, 5, 5), np.full((1, 1, 3), 0.5)
+    for size in ({"output_size": 3}, {"output_ratio": (0.6, 0.6, 0.6)}):
+        output = wrong(input=x, kernel_size=2, random_samples=samples, **size)
+        assert (output[0] if isinstance(output, tuple) else output).shape == (1, 1, 2, 2, 2)

@@ -20,6 +20,7 @@ from conformance.honest import honest
 from conformance.laws import laws
 from conformance.laws.convolution import weights
 from conformance.laws.windows import spread
+from conformance.lines import parse
 from conformance.model import Outcome
 from conformance.operators import operators
 from conformance.power import cell_with
@@ -206,3 +207,23 @@ def test_weights_of_a_sum_tell_places_apart():
     rows = weights((7, 3)).tolist()
     assert {number for row in rows for number in row} == {1, 2, 3}
     assert len({tuple(row) for row in rows}) > 4
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "merging.relu(input=ramp(float32[2,3]))",
+        "pointwise.conv2d(input=ramp(float32[1,1,2,3]), weight=ramp(float32[1,1,1,1]))",
+    ],
+)
+def test_answers_whose_shapes_no_law_can_compare_differ(line):
+    case = parse(line)
+    binding = honest(case.operator)
+
+    def cut(**call):
+        return binding(**call)[..., :-1] if call["input"].ndim > 1 else binding(**call)
+
+    cell = cell_with("cut", cut, case.operator, "laws", "float32")
+    (verdict,) = ask_and_judge(cell, [case])
+    assert verdict.outcome is Outcome.DIFFERS
+    assert verdict.reason.startswith(f"{LAWS[case.manner].sentence}: shapes that do not fit: (")

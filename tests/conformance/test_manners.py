@@ -11,7 +11,7 @@ import torch
 from conformance_cases import OPERATORS, honest, numpy_backend
 
 from conformance.answers import Raised, answer
-from conformance.calls import differentiated, perform
+from conformance.calls import VJP, differentiated, perform
 from conformance.checks import CHECKS
 from conformance.discovery import UsageError, find_backend
 from conformance.fills import Fill
@@ -295,3 +295,17 @@ def test_an_operator_without_rejections_has_no_such_cell():
     assert not CHECKS["rejections"].applies(silent)
     assert not CHECKS["gradients"].applies(silent)
     assert all(check.applies(OPERATORS["linear"]) for check in CHECKS.values())
+
+
+def test_a_backend_without_gradients_is_asked_for_other_layouts_of_answers_alone():
+    geometry, forward = Geometry({"input": (2, 3)}, {}), Backend("forward", {"relu": right}, layouts=NUMPY_LAYOUTS)
+    check, operator = CHECKS["layouts"], OPERATORS["relu"]
+    manners = {case.manner for case in check.cases(operator, geometry, "float32", 0, forward)}
+    assert manners == {""}
+    assert {case.manner for case in check.cases(operator, geometry, "float32", 0, numpy_backend())} == {"", VJP}
+
+
+def test_a_number_without_a_batch_has_neighbours_of_other_dtypes_alone():
+    found = [arrays["input"] for _, arrays in neighbours(numpy_backend(), parse("after.relu(input=ramp(float32[()]))"))]
+    assert {array.shape for array in found} == {()}
+    assert len({array.dtype for array in found}) == len(found) == 3

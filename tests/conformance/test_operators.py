@@ -381,3 +381,17 @@ def test_a_changed_geometry_knows_shapes_from_attributes():
 def test_arrays_of_a_case_have_seeds_of_their_own():
     case = filled("any", Geometry({"a": (2,), "b": None, "c": (2,)}, {}), Pattern(("normal", 1)), "float32", 5)
     assert case == Case("any", {"a": Fill("normal", "float32", (2,), 5), "c": Fill("normal", "float32", (2,), 7)}, {})
+
+
+@pytest.mark.parametrize(
+    ("check", "examples", "budget"),
+    [
+        ("values", 100, (6, 20)),
+        ("values", 10, (2, 10)),
+        ("layouts", 100, (2, 20)),
+        ("layouts", 10, (2, 2)),
+        ("laws", 1, (2, 1)),
+    ],
+)
+def test_draws_have_room_for_the_examples_and_hold_no_more_than_these(check, examples, budget):
+    assert CHECKS[check].budget(examples) == budget

@@ -37,9 +37,8 @@ def suite(pytester):
 
     def run(backend, *words, examples=10):
         asked = [] if backend is None else ["--backend", backend if "-" in backend else f"mine:{backend}"]
-        return pytester.runpytest_inprocess(
-            "--pyargs", "conformance", *asked, f"--convformance-examples={examples}", "-p", "no:cacheprovider", *words
-        )
+        drawn = [] if examples is None else [f"--convformance-examples={examples}"]
+        return pytester.runpytest_inprocess("--pyargs", "conformance", *asked, *drawn, "-p", "no:cacheprovider", *words)
 
     return run
 
@@ -172,6 +171,20 @@ def test_the_seed_and_the_number_of_examples_are_options(suite):
     )
     counts = [next(line for line in result.outlines if "numbers compared" in line) for result in (few, many, other)]
     assert len(set(counts)) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "examples"),
+    [
+        (("--profile=quick",), 10),
+        (("--profile=quick", "--examples=30"), 30),
+        ((), 100),
+        (("--profile=thorough",), 2000),
+    ],
+)
+def test_a_profile_is_a_number_of_examples_that_gives_way(suite, words, examples):
+    result = suite("GOOD", "--collect-only", *(w.replace("--", "--convformance-") for w in words), examples=None)
+    result.stdout.fnmatch_lines([f"convformance *: good, seed 0, {examples} examples a cell, *"])
 
 
 def test_pytest_is_left_alone_where_the_suite_is_not_asked_for(pytester):

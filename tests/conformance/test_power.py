@@ -117,7 +117,7 @@ def run(*words: str) -> Result:
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_the_command_shows_and_writes_what_was_tried(tmp_path: Path, processes: str) -> None:
     written, page = tmp_path / "power.json", tmp_path / "power.md"
-    options = ("-o", "relu", "-c", "sizes", "--examples", "2", "--seed", "3", "-j", processes)
+    options = ("-o", "relu", "-c", "sizes", "--profile", "quick", "--examples", "2", "--seed", "3", "-j", processes)
     done = run(*options, "--json", str(written), "--markdown", str(page))
     assert done.exit_code == 0, done.output
     assert "Honest variants" in done.output

@@ -1,0 +1,38 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from conformance.profiles import EXAMPLES, PROFILES
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _profile(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:  # a default that is not that of the option, but gives way to what is said
+        context.default_map = {**(context.default_map or {}), "examples": PROFILES[value]}
+
+
+def with_examples(command: Command) -> Command:
+    """Add the options that say how many geometries are drawn for each cell."""
+    told = ", ".join(f"{name}: {examples}" for name, examples in PROFILES.items())
+    profile = click.option(
+        "--profile",
+        type=click.Choice(list(PROFILES)),
+        callback=_profile,
+        expose_value=False,
+        is_eager=True,
+        help=f"How many --examples there are, by name ({told}).",
+    )
+    examples = click.option(
+        "--examples",
+        default=EXAMPLES,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Geometries to draw for each cell.",
+    )
+    return profile(examples(command))
