@@ -86,7 +86,7 @@ def test_a_backend_that_is_not_there_is_wrong_usage(tmp_path):
 @pytest.mark.usefixtures("beside_the_benchmarks")
 @pytest.mark.parametrize("operator", operators())
 def test_the_second_implementation_conforms(operator):
-    found = tallies(run(SECOND, operators=[operator], examples=10, in_process=True)).values()
+    found = tallies(run(SECOND, operators=[operator], examples=3, in_process=True)).values()
     assert {tally.dtype for tally in found} == {"float64", "float32", "float16", "bfloat16"}
     assert not [tally for tally in found if tally.failed]
 

@@ -44,7 +44,7 @@ def _layers(rank: int) -> Any:
         found = []
         for place, (groups, into, out, numbers, more) in enumerate(_LAYERS):
             axis = Axis(*numbers, output=0)
-            axis = replace(axis, size=axis.size // shorter_along(rank, shorter))
+            axis = replace(axis, size=max(axis.size // shorter_along(rank, shorter), 1))
             found.append(_geometry(Scale(1, groups, into, out), [(axis, more)] * rank, place % 2 == 1))
         return found
 
@@ -56,9 +56,8 @@ def _geometries(rank: int) -> Any:
     def geometries(choose: Choices, purpose: str) -> Geometry:
         scale, reach = scaled(choose, purpose, rank)
         axes = [transposed_axis(choose, reach) for _ in range(rank)]
-        axis, extra = axes[scale.axis]
-        longer = replace(axis, size=max(axis.size, scale.rows), kernel=max(axis.kernel, scale.taps))
-        axes[scale.axis] = longer, extra
+        axis, extra = axes[-1]
+        axes[-1] = replace(axis, size=max(axis.size, scale.rows), kernel=max(axis.kernel, scale.taps)), extra
         return _geometry(scale, axes, choose.flag())
 
     return geometries

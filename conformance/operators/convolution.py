@@ -35,7 +35,7 @@ from reference.windows import padded, resolve_padding, window_views
 HUGE = 2**31, 2**62
 # On both sides of where vectors end and kernels for many channels begin.
 CHANNELS = (8, 9, 16, 17, 32, 33, 64)
-ROWS = (15, 16, 17, 31, 32, 33)
+ROWS = (15, 16, 17, 31, 32, 33, 40, 65)
 LONG_KERNELS = (7, 9, 11)
 
 
@@ -43,14 +43,13 @@ LONG_KERNELS = (7, 9, 11)
 class Scale:
     """How large a case is: batch, groups, channels of a group in and out.
 
-    rows, taps: how many windows, or taps of a window, `axis` has in place of those that are drawn for it; 0: as drawn.
+    rows, taps: how many windows, or taps of a window, the last axis has, along which memory runs; 0: as drawn.
     """
 
     batch: int
     groups: int
     into: int
     out: int
-    axis: int = 0
     rows: int = 0
     taps: int = 0
 
@@ -73,8 +72,8 @@ def scaled(choose: Choices, purpose: str, rank: int) -> tuple[Scale, Ranges]:
     into = choose.one_of(CHANNELS) if large == "in" else choose.whole(1, most)
     out = choose.one_of(CHANNELS) if large == "out" else choose.whole(2 if purpose == "special" else 1, most)
     # Read in any case: then large ones shrink.
-    long, axis = choose.one_of(LONG_KERNELS if large == "taps" else ROWS), choose.whole(0, rank - 1)
-    return Scale(batch, groups, into, out, axis, long * (large == "rows"), long * (large == "taps")), reach
+    long = choose.one_of(LONG_KERNELS if large == "taps" else ROWS)
+    return Scale(batch, groups, into, out, long * (large == "rows"), long * (large == "taps")), reach
 
 
 # Real layers: groups, channels of a group in and out; size, kernel, stride, padding, dilation.
@@ -94,7 +93,8 @@ def _layers(rank: int) -> Any:
         found = []
         for place, (groups, into, out, numbers) in enumerate(_LAYERS):
             axis = Axis(*numbers, output=0)
-            axis = replace(axis, size=axis.size // shorter_along(rank, shorter))
+            extent = axis.dilation * (axis.kernel - 1) + 1
+            axis = replace(axis, size=max(axis.size // shorter_along(rank, shorter), extent))
             found.append(_geometry(Scale(1, groups, into, out), [axis] * rank, place % 2 == 1))
         return found
 
@@ -106,7 +106,7 @@ def _geometries(rank: int) -> Any:
     def geometries(choose: Choices, purpose: str) -> Geometry:
         scale, reach = scaled(choose, purpose, rank)
         axes = [window_axis(choose, reach) for _ in range(rank)]
-        axes[scale.axis] = _lengthened(axes[scale.axis], scale)
+        axes[-1] = _lengthened(axes[-1], scale)
         return _geometry(scale, axes, choose.flag(), choose.one_of((None,) * 5 + ("valid", "same")))
 
     return geometries

@@ -81,7 +81,7 @@ def test_a_rejection_breaks_just_the_constraint_that_it_names(name, data):
 LAYERED = [name for name, operator in OPERATORS.items() if operator.layers(1)]
 
 
-@pytest.mark.parametrize("shorter", [1, 4])
+@pytest.mark.parametrize("shorter", [1, 4, 8])
 @pytest.mark.parametrize("name", LAYERED)
 def test_a_layer_of_a_real_network_can_be_asked(name, shorter):
     for geometry in OPERATORS[name].layers(shorter):
