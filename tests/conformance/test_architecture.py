@@ -46,7 +46,11 @@ ARROWS = {
     "conformance.calls": (NOUNS | {"conformance.laws", "conformance.purity", "reference."}, {"numpy"}),
     "conformance.purity": (NOUNS | {"conformance.calls", "reference"}, {"numpy"}),
     "conformance.layouts": (NOUNS, {"numpy"}),
-    "conformance.laws.": (NOUNS | {"conformance.laws.", "conformance.registry", "reference."}, {"numpy"}),
+    # An operator says which of its inputs hold samples.
+    "conformance.laws.": (
+        NOUNS | {"conformance.laws.", "conformance.operators", "conformance.registry", "reference."},
+        {"numpy"},
+    ),
     "conformance.registry": (set(), set()),
     "conformance.answers": (NOUNS | {"conformance.calls"}, {"numpy"}),
     "conformance.journal": (set(), set()),
@@ -212,7 +216,9 @@ def test_a_backend_is_imported_without_its_framework_and_without_the_reference()
 
 def test_the_plugin_imports_nothing_of_the_suite_until_it_is_used():
     at_top = {module for module, top in imports(tree_of(CONFORMANCE / "plugin.py"), typing_too=False) if top}
-    assert not {module for module in at_top if module.partition(".")[0] in ("conformance", "reference", "rich")}
+    ours = {module for module in at_top if module.partition(".")[0] in ("conformance", "reference", "rich")}
+    assert ours == {"conformance.profiles"}
+    assert {module for module, _ in imports(tree_of(CONFORMANCE / "profiles.py"), typing_too=False)} <= {"__future__"}
 
 
 # Written in halves, so that this file holds none of them.
