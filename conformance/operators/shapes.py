@@ -102,8 +102,8 @@ def _flatten_accepted(geometry: Geometry) -> Breakages:
 
 def _factor(choose: Choices, purpose: str) -> tuple[int, Shape, Shape, tuple[int, int]]:
     """Draw a factor, the axes before the channels, the channels, and a height and a width."""
-    # Where samples are taken apart there must be some.
-    lead = tuple(batch_size(choose, purpose) for _ in range(choose.whole(purpose in ("purity", "laws"), 2)))
+    # Where samples are taken apart there must be some, and where one is a NaN there must be others.
+    lead = tuple(batch_size(choose, purpose) for _ in range(choose.whole(purpose in ("purity", "laws", "special"), 2)))
     channels = choose.whole(purpose != "sizes", 3)
     return choose.whole(1, 4), lead, (channels,), (choose.whole(1, 4), choose.whole(1, 5))
 
