@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from conformance.report.power_table import facts, markdown, print_tables
 from conformance.report.trials import Clearance, Trial, shortfalls
 
 FALLS_SHORT, INTERRUPTED = 1, 130
+KEPT_AFTER = 10.0  # seconds
 
 
 @click.command()
@@ -65,15 +68,17 @@ def power(
     todo = tasks(seeds, examples=examples, of_operators=of_operators, of_checks=of_checks)
     console = Console()
     console = console if console.is_terminal else Console(width=120)
-    found, interrupted = _performed(console, todo, processes)
-    trials = [result for result in found if isinstance(result, Trial)]
-    clearances = [result for result in found if isinstance(result, Clearance)]
+
+    def keep(found: Sequence[Trial | Clearance], interrupted: bool) -> None:
+        if json_path is not None:
+            settings = {"version": __version__, "examples": examples, "seeds": seeds, "interrupted": interrupted}
+            _write(json_path, facts(*_apart(found), settings))
+
+    found, interrupted = _performed(console, todo, processes, keep)
+    trials, clearances = _apart(found)
     print_tables(console, trials, clearances)
     if interrupted:
         console.print(f"interrupted after {len(found)} trials")
-    if json_path is not None:
-        settings = {"version": __version__, "examples": examples, "seeds": seeds, "interrupted": interrupted}
-        json_path.write_text(json.dumps(facts(trials, clearances, settings), indent=1) + "\n", encoding="utf-8")
     if markdown_path is not None:
         words = [f"--seed {seed}" for seed in seeds] + [f"--examples {examples}"]
         words += [f"-o {name}" for name in of_operators] + [f"-c {name}" for name in of_checks]
@@ -84,16 +89,38 @@ def power(
     sys.exit(FALLS_SHORT if shortfalls(trials, clearances) or not found else 0)
 
 
-def _performed(console: Console, todo: list[Task], processes: int) -> tuple[list[Trial | Clearance], bool]:
-    """Perform the tasks behind a progress bar; return the results in order, and whether there was an interruption."""
+def _apart(found: Sequence[Trial | Clearance]) -> tuple[list[Trial], list[Clearance]]:
+    """Return the trials of faults, and of variants."""
+    trials = [result for result in found if isinstance(result, Trial)]
+    return trials, [result for result in found if isinstance(result, Clearance)]
+
+
+def _write(path: Path, told: dict[str, Any]) -> None:
+    """Write a file so that it is whole at any time."""
+    fresh = path.with_name(f"{path.name}.part")
+    fresh.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    fresh.replace(path)
+
+
+def _performed(
+    console: Console, todo: list[Task], processes: int, keep: Callable[[Sequence[Trial | Clearance], bool], None]
+) -> tuple[list[Trial | Clearance], bool]:
+    """Perform the tasks behind a progress bar; return the results in order, and whether there was an interruption.
+
+    keep: writes what there is so far, from time to time, so that whoever is killed loses little.
+    """
     columns = (TextColumn("power"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     found: list[Any] = []
-    interrupted = False
+    interrupted, kept = False, time.monotonic()
     with Progress(*columns, console=console, transient=True) as progress:
         try:
             for results in progress.track(perform_all(todo, processes), total=len(todo)):
                 found += results
+                if time.monotonic() - kept > KEPT_AFTER:
+                    keep(found, True)
+                    kept = time.monotonic()
         except KeyboardInterrupt:
             interrupted = True
     found.sort(key=lambda result: (result.operator, result.name, result.seed))
+    keep(found, interrupted)
     return found, interrupted

@@ -150,6 +150,23 @@ def test_an_interruption_keeps_what_was_tried(monkeypatch: pytest.MonkeyPatch, t
     assert [fault["name"] for fault in json.loads(written.read_text(encoding="utf-8"))["faults"]] == ["a"]
 
 
+def test_what_was_tried_is_kept_while_more_is_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    written = tmp_path / "power.json"
+
+    def watched(*_: object) -> Iterator[list[Trial]]:
+        yield [trial("a")]
+        found = json.loads(written.read_text(encoding="utf-8"))
+        assert ([fault["name"] for fault in found["faults"]], found["interrupted"]) == (["a"], True)
+        yield [trial("b")]
+
+    monkeypatch.setattr("conformance.power_command.perform_all", watched)
+    monkeypatch.setattr("conformance.power_command.KEPT_AFTER", 0.0)
+    run("-o", "relu", "--json", str(written))
+    found = json.loads(written.read_text(encoding="utf-8"))
+    assert ([fault["name"] for fault in found["faults"]], found["interrupted"]) == (["a", "b"], False)
+    assert list(tmp_path.iterdir()) == [written]
+
+
 def test_a_single_output_one_unit_off_is_seen() -> None:
     one_ulp = [fault for fault in faults().values() if "-one-ulp" in fault.name]
     assert len({fault.operator for fault in one_ulp}) >= 10
