@@ -92,8 +92,16 @@ def gradients(backend: Backend, case: Case, tensors: Mapping[str, Any]) -> Seque
     functions, operator = backend.functions(), case.operator
     if f"{VJP}.{operator}" in functions:
         result = functions[f"{VJP}.{operator}"](**tensors, **case.attributes)
-        named = dict(zip(_fields(operator), result if isinstance(result, tuple) else (result,), strict=False))
-        return [named[name] for name in differentiated(case)]
+        answered, asked, every = (
+            result if isinstance(result, tuple) else (result,),
+            differentiated(case),
+            _fields(operator),
+        )
+        if len(answered) == len(asked):
+            return answered
+        if len(answered) != len(every):
+            raise TypeError(f"{VJP}.{operator} returns {len(answered)} gradients, expected {', '.join(asked)}")
+        return [gradient for name, gradient in zip(every, answered, strict=True) if name in asked]
     if backend.vjp is None:
         raise NotImplementedError(f"{backend.name} has no gradients")
     names = differentiated(case)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ from conformance.mistakes import REFUSED
 from conformance.model import Backend, Bound, Case, Fault, Geometry, Outcome, Verdict
 from conformance.purity import PURITY
 from conformance.search import search
-from conformance.verdicts import bounds_of, expectation, judge_answer
+from conformance.verdicts import bounds_of, expectation, fed, judge_answer
 from reference.constraints import ConstraintError
 
 UNKNOWN = "no known fault fits"
@@ -140,7 +141,8 @@ def _around(cell: Cell, case: Case) -> Iterator[list[Case]]:
         # More than the products that can meet, so that integers are small enough for any sum of them.
         terms = max(fill.array().size for fill in case.inputs.values())
         geometry = Geometry(shapes, case.attributes, max(terms, 1))
-        own = cell.check.cases(cell.operator, geometry, cell.dtype, 1, cell.backend)
+        with suppress(ConstraintError):  # of a line that is judged under a check that does not call for it
+            own = cell.check.cases(cell.operator, geometry, cell.dtype, 1, cell.backend)
     for place in range(ROUNDS):
         cases = own + drawn(cell, place)
         own = []
@@ -253,7 +255,7 @@ def _window(cell: Cell, witness: Verdict) -> tuple[str, ...]:
     if witness.case is None or witness.case.manner or "index" not in witness.details:
         return ()
     inputs, _ = expectation(cell.operator, witness.case, cell.backend.dialect)
-    parts = cell.operator.window(inputs, witness.case.attributes, witness.details["index"])
+    parts = fed(cell.operator, inputs, witness.case.attributes, witness.details["index"])
     return tuple(f"{name} {part.shape}: {_in_one_line(part)}" for name, part in parts.items())
 
 

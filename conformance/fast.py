@@ -83,7 +83,7 @@ def winograd(m: int) -> Bounds:
         whole = m == 2 and all(np.array_equal(a, np.rint(a)) for a in inputs.values())
         exact = whole & (largest * 2.0**rank < 2.0**arithmetic.accumulator.bits)
         fits = exact & (np.abs(expected["output"]) <= 2.0**arithmetic.output.bits)
-        return {"output": Bound(np.where(fits, 0.0, bound.absolute))}
+        return {"output": replace(bound, absolute=np.where(fits, 0.0, bound.absolute))}
 
     return bounds
 
@@ -108,13 +108,17 @@ def fourier(inputs: Arrays, attributes: Attributes, expected: Arrays, arithmetic
 
 
 def _bound(roundings: float, size: Array, inputs: Arrays, expected: Array, arithmetic: Arithmetic) -> Bound:
-    """Return that many roundings of a size, and of the bias; what is no number waives the element."""
+    """Return that many roundings of a size, and of the bias.
+
+    What is no number, or overflows on its way, reaches all that is transformed together: infinities cancel to NaN.
+    """
     bias = np.abs(inputs["bias"]).reshape(-1, *(1,) * (expected.ndim - 2)) if "bias" in inputs else 0.0
     small = roundings * arithmetic.accumulator.least_subnormal
     limit = (gamma(roundings, arithmetic.accumulator.roundoff) + gamma(roundings, REFERENCE)) * (size + bias) + small
     if arithmetic.output.bits < arithmetic.accumulator.bits:
         limit = limit + arithmetic.output.roundoff * (np.abs(expected) + limit) + arithmetic.output.least_subnormal / 2
-    return Bound(np.where(np.isnan(limit), np.inf, limit))
+    lost = ~(size + bias < arithmetic.accumulator.largest / 2)
+    return Bound(np.where(np.isnan(limit), np.inf, limit), waived=lost)
 
 
 def _batched(bounds: Bounds) -> Bounds:
@@ -125,7 +129,8 @@ def _batched(bounds: Bounds) -> Bounds:
             return bounds(inputs, attributes, expected, arithmetic)
         wide = {**inputs, "input": inputs["input"][np.newaxis]}
         found = bounds(wide, attributes, {"output": expected["output"][np.newaxis]}, arithmetic)["output"]
-        return {"output": replace(found, absolute=found.absolute[0])}
+        waived = found.waived[0] if isinstance(found.waived, np.ndarray) else found.waived
+        return {"output": replace(found, absolute=found.absolute[0], waived=waived)}
 
     return of
 

@@ -60,13 +60,17 @@ def grade(cell: Cell) -> Grade | None:
     ]
     if not probes:
         return None
-    answers = cell.answers([probe.case for probe in probes])
+    answers = list(cell.answers([probe.case for probe in probes]))
     seen = [_Seen(cell, probe, answer) for probe, answer in zip(probes, answers, strict=True)]
     arithmetic = cell.backend.arithmetic
     declared = Class(words(cell.operator.name, cell.dtype, arithmetic(probes[0].case)), arithmetic)
     fitting = (c.name for c in ladder(cell.operator.name, cell.dtype, declared) if _fits(c, seen))
     compared = sum(one.size for one in seen)
-    return Grade(next(fitting, NO_CLASS), declared.name, not _fits(declared, seen), compared)
+    found = next(fitting, NO_CLASS)
+    refusal = next((answer for answer in answers if isinstance(answer, Raised | Died)), None)
+    if found == NO_CLASS and refusal is not None:
+        found = f"{NO_CLASS}, since a case is not answered: {refusal}"
+    return Grade(found, declared.name, not _fits(declared, seen), compared)
 
 
 # What the answers say of a class.

@@ -115,7 +115,8 @@ class Bound:
 
     absolute: elementwise; 0 demands equality, infinity waives the element. squares: the most that the sum of squared
     errors of the elements with a finite bound may be, or None. zero_sign: where the sign of a zero is promised. waived:
-    what is not compared, be it a number or not; an infinite bound alone lets no NaN pass for a number's place.
+    what is not compared whatever is expected; an infinite bound waives numbers, and not NaN or an infinity where these
+    are expected.
     """
 
     absolute: Array
@@ -131,8 +132,9 @@ class Arithmetic:
     accumulator, output: the formats that sums are kept in and results are stored in. input_bits: significant bits of an
     operand that are read (None: all; TF32: 11). truncating: sums are aligned and truncated as on tensor cores.
     partials: how many times a partial sum, or a statistic, is rounded to the output format on its way. flushes:
-    subnormals become 0. algorithm: of a convolution that does not add up its products, one of `fast.ALGORITHMS`.
-    variance: "two-pass", "updating" (Welford, Chan) or "textbook" (mean of squares less square of mean).
+    subnormals become 0. algorithm: of a convolution that does not add up its products, one of `fast.ALGORITHMS`; its
+    gradients do all the same. variance: "two-pass", "updating" (Welford, Chan) or "textbook" (mean of squares less
+    square of mean).
     """
 
     accumulator: Format

@@ -18,7 +18,7 @@ from conformance.model import Backend, Case, Operator, Verdict
 from conformance.operators import operators
 from conformance.purity import PURITY
 from conformance.report.grid import element, printable
-from conformance.verdicts import bounds_of, expectation, judge_answer
+from conformance.verdicts import bounds_of, expectation, fed, judge_answer
 from reference.constraints import ConstraintError
 
 
@@ -49,7 +49,10 @@ def cell_of(case: Case, backend: Backend, check: str | None = None) -> Cell:
         called_for = "rejections"
     except (ValueError, MemoryError) as error:  # such as a result too large for any memory
         raise UsageError(f"{case.operator}: {error}") from None
-    return Cell(backend, operator, case.dtype, CHECKS[check or called_for])
+    asked = CHECKS[check or called_for]
+    if not asked.applies(operator):
+        raise UsageError(f"check={check!r}: asks nothing of {operator.name}")
+    return Cell(backend, operator, case.dtype, asked)
 
 
 def _check_manner(case: Case, operator: Operator, backend: Backend) -> None:
@@ -113,5 +116,5 @@ def _worst(cell: Cell, case: Case, verdict: Verdict) -> Iterator[str]:
     yield f"worst element: {element(verdict)}"
     if case.manner:
         return  # of several calls, or of gradients
-    for name, part in cell.operator.window(inputs, case.attributes, verdict.details["index"]).items():
+    for name, part in fed(cell.operator, inputs, case.attributes, verdict.details["index"]).items():
         yield f"its window of {name}:\n{part}"

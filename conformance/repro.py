@@ -65,9 +65,12 @@ def script(cell: Cell, witness: Verdict) -> str:
 
 
 def scripts(judged: Iterable[tuple[Cell, Verdict | None]]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the script of every cell that fails; a declaration that is no longer true shows nothing."""
+    """Yield the name and the script of every cell that fails with a case.
+
+    A declaration that is no longer true shows nothing, and a class of arithmetic is seen in many cases.
+    """
     for cell, verdict in judged:
-        if verdict is not None and verdict.failed and verdict.outcome is not Outcome.STALE:
+        if verdict is not None and verdict.failed and verdict.case is not None and verdict.outcome is not Outcome.STALE:
             yield cell.id, script(cell, verdict)
 
 

@@ -58,7 +58,7 @@ def _parameters(function: Any) -> frozenset[str]:
 
 
 def _wide(name: str, array: Array) -> Array:
-    return array if array.dtype.kind in "iu" else widen(name, array)
+    return array if array.dtype.kind in "iub" else widen(name, array)
 
 
 def judge_answer(cell: Cell, case: Case, answered: Answer) -> Verdict:
@@ -144,8 +144,23 @@ def bounds_under(
     arithmetic: Arithmetic, operator: Operator, inputs: Arrays, attributes: Attributes, expected: Arrays
 ) -> Mapping[str, Bound]:
     """Return the bounds of an operator's outputs, or those of the fast algorithm that an arithmetic names."""
-    fast = arithmetic.algorithm if operator.name in CONVOLUTIONS else ""
-    return (ALGORITHMS[fast] if fast else operator.bounds)(inputs, attributes, expected, arithmetic)
+    usual = operator.bounds(inputs, attributes, expected, arithmetic)
+    if not arithmetic.algorithm or operator.name not in CONVOLUTIONS:
+        return usual
+    fast = ALGORITHMS[arithmetic.algorithm](inputs, attributes, expected, arithmetic)
+    return {name: replace(bound, waived=bound.waived | usual[name].waived) for name, bound in fast.items()}
+
+
+def fed(operator: Operator, inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:
+    """Return what fed one element of an output; nothing of calls so odd that no window can be told."""
+    of_samples = operator.per_sample(attributes)
+    batched = {name: array[np.newaxis] if name in of_samples else array for name, array in inputs.items()}
+    for told, place in ((inputs, index), (batched, (0, *index))):
+        try:
+            return operator.window(told, attributes, place)
+        except (ArithmeticError, IndexError, TypeError, ValueError):  # a window takes its axes for granted
+            continue
+    return {}
 
 
 def _judge_purity(case: Case, purity: Purity, answered: Sequence[Array]) -> Finding:
@@ -175,21 +190,27 @@ def _judge_law(cell: Cell, case: Case, law: Law, outputs: Sequence[Array]) -> Fi
     try:
         left, right = law.relation(arrays, case.attributes, [_wide(case.operator, output) for output in outputs])
         fits = np.shape(left) == np.shape(right)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError):
         fits = False
     if not fits:
-        shapes = ", ".join(str(output.shape) for output in outputs)
-        return Finding(Outcome.DIFFERS, 1, np.inf, f"{law.sentence}: shapes that do not fit: {shapes}")
+        return _misshapen(law, outputs)
     sides = {law.name: np.asarray(left, np.float64)}, {law.name: np.asarray(right, np.float64)}
     finding = judge_values(*sides, {law.name: Bound(np.zeros(np.shape(left)))}, format_of("float64"))
     if finding.outcome is Outcome.DIFFERS:
         calls = law.calls(case.operator, arrays, case.attributes)
         nothing = {name: np.zeros_like(array) for name, array in arrays.items()}  # what is given has no error
         limits = law.relation(nothing, case.attributes, [_bound_of_call(cell, call) for call in calls])
+        if np.shape(limits[0]) != np.shape(left):  # the two sides fit each other, and are not what was asked for
+            return _misshapen(law, outputs)
         finding = judge_values(*sides, {law.name: Bound(np.asarray(limits[0] + limits[1]))}, format_of("float64"))
     if finding.outcome is Outcome.VACUOUS:
         return Finding(Outcome.CONFORMS, 0)  # laws take one argument apart, which may be all that is not 0
     return replace(finding, reason=f"{law.sentence}: {finding.reason}") if finding.reason else finding
+
+
+def _misshapen(law: Law, outputs: Sequence[Array]) -> Finding:
+    shapes = ", ".join(str(output.shape) for output in outputs)
+    return Finding(Outcome.DIFFERS, 1, np.inf, f"{law.sentence}: shapes that do not fit: {shapes}")
 
 
 def _bound_of_call(cell: Cell, call: Call) -> Array:

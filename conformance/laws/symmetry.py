@@ -56,7 +56,8 @@ def _is_turned(arrays: Arrays, attributes: Attributes, outputs: Sequence[Array])
 
 def _alone(operator: str, arrays: Arrays, attributes: Attributes) -> Sequence[Call]:
     apart = operators()[operator].per_sample(attributes)
-    if not apart or not samples(operator, arrays, attributes) or len(arrays["input"]) < 2:
+    first = attributes.get("dim") in (0, -arrays["input"].ndim)  # is what is answered together
+    if first or not apart or not samples(operator, arrays, attributes) or len(arrays["input"]) < 2:
         return ()
     lone = {name: array[-1:] if name in apart else array for name, array in arrays.items()}
     return [Call(operator, arrays, attributes), Call(operator, lone, attributes)]

@@ -9,15 +9,20 @@ import pytest
 from conformance_cases import cell, flipped_backend, honest, judged, judged_on, numpy_backend
 from failing_backends import DYING
 
-from conformance.diagnosis import UNKNOWN, diagnose, explained, fitting
+from conformance.cells import Cell
+from conformance.checks import CHECKS
+from conformance.diagnosis import UNKNOWN, diagnose, drawn, explained, fitting
 from conformance.faults import faults
-from conformance.honest import fault
+from conformance.honest import backend_with, fault
+from conformance.honest import honest as honest_binding
 from conformance.lines import parse
 from conformance.mistakes import answering, calling, refusing, taking
+from conformance.operators import operators
 from conformance.power import cell_with
 from conformance.report.fields import DETAILS
 from conformance.report.grid import failure
-from conformance.run import asking
+from conformance.run import ask_and_judge, asking
+from conformance.verdicts import expectation, fed
 
 BANK = faults()
 KERNEL = "conv2d(input=ramp(float32[1,1,3,3]), weight=ramp(float32[1,1,2,2]))"
@@ -173,3 +178,27 @@ def test_a_backend_that_dies_around_its_witness_is_judged_by_what_it_said():
 def _without_last(output, _):
     output.reshape(-1)[-1:] = 0
     return output
+
+
+def spoiled(function):
+    """Return the function with the last element of its first output off."""
+
+    def wrong(**call):
+        result = function(**call)
+        first, *rest = result if isinstance(result, tuple) else (result,)
+        first = np.array(first)
+        first[(-1,) * first.ndim] += 7
+        return (first, *rest) if isinstance(result, tuple) else first
+
+    return wrong
+
+
+@pytest.mark.parametrize("name", [name for name, operator in operators().items() if operator.rejections])
+def test_the_failure_of_an_odd_call_is_explained(name):
+    backend = backend_with("spoiled", name, spoiled(honest_binding(name)))
+    cell = Cell(backend, operators()[name], "float32", CHECKS["rejections"])
+    for case in drawn(cell, 0)[:400]:
+        (verdict,) = ask_and_judge(cell, [case])
+        if "index" in verdict.details:
+            inputs, _ = expectation(cell.operator, case, "pytorch")
+            assert isinstance(fed(cell.operator, inputs, case.attributes, verdict.details["index"]), dict)

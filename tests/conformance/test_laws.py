@@ -227,3 +227,18 @@ def test_answers_whose_shapes_no_law_can_compare_differ(line):
     (verdict,) = ask_and_judge(cell, [case])
     assert verdict.outcome is Outcome.DIFFERS
     assert verdict.reason.startswith(f"{LAWS[case.manner].sentence}: shapes that do not fit: (")
+
+
+def test_sides_that_fit_each_other_and_not_what_was_asked_for_differ():
+    case = parse("batch.avg_pool2d(input=ramp(float32[2,1,5,5]), kernel_size=2)")
+    cell = cell_with("cut", lambda **call: honest("avg_pool2d")(**call)[..., :-1] + 1, "avg_pool2d", "laws", "float32")
+    off = cell_with(
+        "off", lambda **call: numbered(honest("avg_pool2d")(**call)[..., :-1]), "avg_pool2d", "laws", "float32"
+    )
+    assert next(ask_and_judge(off, [case])).outcome is Outcome.DIFFERS
+    assert next(ask_and_judge(cell, [case])).outcome is Outcome.CONFORMS  # another check sees that
+
+
+def numbered(array):
+    """Return as many numbers in a row, which are not the same in another order."""
+    return np.arange(array.size, dtype=array.dtype).reshape(array.shape)

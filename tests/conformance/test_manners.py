@@ -309,3 +309,20 @@ def test_a_number_without_a_batch_has_neighbours_of_other_dtypes_alone():
     found = [arrays["input"] for _, arrays in neighbours(numpy_backend(), parse("after.relu(input=ramp(float32[()]))"))]
     assert {array.shape for array in found} == {()}
     assert len({array.dtype for array in found}) == len(found) == 3
+
+
+NORM = (
+    "vjp.batch_norm(cotangent=ramp(float32[4,2]), input=integers(float32[4,2]), bias=ramp(float32[2]), training=True)"
+)
+
+
+@pytest.mark.parametrize("pick", [lambda g: (g[0], g[2]), tuple])
+def test_gradients_are_those_of_all_arrays_or_of_those_that_are_given(pick):
+    own = numpy_backend(bindings={"vjp.batch_norm": lambda **call: pick(honest("vjp.batch_norm")(**call))})
+    assert verdict_on(NORM, own).outcome is Outcome.CONFORMS
+
+
+def test_gradients_of_another_number_of_arrays_are_told():
+    own = numpy_backend(bindings={"vjp.batch_norm": lambda **call: honest("vjp.batch_norm")(**call)[:1]})
+    told = "raises TypeError: vjp.batch_norm returns 1 gradients, expected input, bias"
+    assert verdict_on(NORM, own).reason == told

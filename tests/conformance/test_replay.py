@@ -71,3 +71,16 @@ def test_a_replay_of_gradients_or_of_several_calls_shows_no_window():
         assert verdict.outcome is Outcome.DIFFERS
         assert "worst element" in text
         assert "window" not in text
+
+
+def test_a_check_that_asks_nothing_of_the_operator_is_refused():
+    with pytest.raises(UsageError, match="check='laws': asks nothing of conv_matrix"):
+        cell_of(parse("conv_matrix(weight=ramp(float32[1,1,2]), input_size=(3,))"), numpy_backend(), "laws")
+
+
+def test_a_line_that_is_to_be_refused_may_be_replayed_under_another_check():
+    leaky = numpy_backend(bindings={"hardtanh": lambda input, **_: input})
+    case = parse("hardtanh(input=ramp(float32[4]), min_val=3.0, max_val=1.0)")
+    verdict, text = replay(cell_of(case, leaky, "gradients"), case)
+    assert verdict.outcome is Outcome.DIFFERS
+    assert "expected: a refusal" in text

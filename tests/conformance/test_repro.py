@@ -131,6 +131,7 @@ def test_what_is_not_compared_or_too_large_to_be_written_out(tmp_path):
 def test_the_first_failure_is_written_and_a_stale_declaration_is_none(tmp_path):
     of, path = cell("conv2d", backend=find_backend("failing_backends:FLIPPED")), tmp_path / "repro.py"
     stale = verdict(Outcome.STALE)
+    assert not list(scripts([(of, replace(verdict(Outcome.DIFFERS), case=None))]))  # as of a class of arithmetic
     assert write_first(path, scripts([(of, None), (of, stale), (of, verdict())])).startswith(
         "nothing fails that a script"
     )
