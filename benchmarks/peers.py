@@ -10,11 +10,14 @@ objects to it that does not object to its honest twin.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
 
 import click
 from oracles import onnx_nodes, opinfo

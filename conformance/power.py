@@ -113,13 +113,15 @@ def tasks(
     examples: int = EXAMPLES,
     of_operators: Sequence[str] = (),
     of_checks: Sequence[str] = (),
+    with_variants: bool = True,
 ) -> list[Task]:
     """Return what there is to try, the longest first; an empty selection is everything."""
     cells = defaultdict(list)
     for fault in faults().values():
         if (not of_operators or fault.operator in of_operators) and (not of_checks or fault.check in of_checks):
             cells[fault.operator, fault.check, fault.dtype].append(fault.name)
-    honest_ones = [v.name for v in variants().values() if not of_operators or v.operator in of_operators]
+    bank = variants().values() if with_variants else ()
+    honest_ones = [variant.name for variant in bank if not of_operators or variant.operator in of_operators]
     alike = sorted(cells.values(), key=len, reverse=True)
     return [
         *(Task((), name, tuple(of_checks), seed, examples) for seed in seeds for name in honest_ones),

@@ -49,6 +49,7 @@ KEPT_AFTER = 10.0  # seconds
 @click.option(
     "-j", "--processes", default=os.cpu_count() or 1, type=click.IntRange(1), help="How many to use; default: as cores."
 )
+@click.option("--variants/--no-variants", default=True, help="Whether the honest variants are tried too.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write every trial.")
 @click.option("--markdown", "markdown_path", type=click.Path(path_type=Path), help="Write the tables as a page.")
 def power(
@@ -57,6 +58,7 @@ def power(
     of_operators: tuple[str, ...],
     of_checks: tuple[str, ...],
     processes: int,
+    variants: bool,
     json_path: Path | None,
     markdown_path: Path | None,
 ) -> None:
@@ -65,7 +67,7 @@ def power(
     Exits with 0 if with every seed all structural faults are caught, and 95 % of all, without a false alarm; with 1 if
     not, 2 on wrong usage, 130 if interrupted: what was tried is shown and written all the same.
     """
-    todo = tasks(seeds, examples=examples, of_operators=of_operators, of_checks=of_checks)
+    todo = tasks(seeds, examples=examples, of_operators=of_operators, of_checks=of_checks, with_variants=variants)
     console = Console()
     console = console if console.is_terminal else Console(width=120)
 
@@ -82,6 +84,7 @@ def power(
     if markdown_path is not None:
         words = [f"--seed {seed}" for seed in seeds] + [f"--examples {examples}"]
         words += [f"-o {name}" for name in of_operators] + [f"-c {name}" for name in of_checks]
+        words += [] if variants else ["--no-variants"]
         command = f"convformance power {' '.join(words)}"
         markdown_path.write_text(markdown(trials, clearances, command), encoding="utf-8")
     if interrupted:

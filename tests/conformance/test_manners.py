@@ -316,7 +316,7 @@ NORM = (
 )
 
 
-@pytest.mark.parametrize("pick", [lambda g: (g[0], g[2]), tuple])
+@pytest.mark.parametrize("pick", [lambda g: (g[0], g[-1]), tuple])
 def test_gradients_are_those_of_all_arrays_or_of_those_that_are_given(pick):
     own = numpy_backend(bindings={"vjp.batch_norm": lambda **call: pick(honest("vjp.batch_norm")(**call))})
     assert verdict_on(NORM, own).outcome is Outcome.CONFORMS

@@ -128,6 +128,14 @@ def test_the_command_shows_and_writes_what_was_tried(tmp_path: Path, processes: 
     assert "`convformance power --seed 3 --examples 2 -o relu -c sizes`" in page.read_text(encoding="utf-8")
 
 
+def test_faults_may_be_tried_alone(tmp_path: Path) -> None:
+    page = tmp_path / "power.md"
+    done = run("-o", "relu", "-c", "sizes", "--examples", "2", "-j", "1", "--no-variants", "--markdown", str(page))
+    assert done.exit_code == 0, done.output
+    assert "Honest variants" not in done.output
+    assert "-c sizes --no-variants`" in page.read_text(encoding="utf-8")
+
+
 def test_what_falls_short_is_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     leaky = faults()["relu-leaky"]
     swapped = {"relu-leaky": replace(leaky, wrong=leaky.twin, twin=leaky.wrong)}
