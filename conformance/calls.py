@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -54,9 +55,13 @@ class Subject:
 
     def call(self, tensors: Mapping[str, Any]) -> Sequence[Any]:
         """Return the outputs, or the gradients, of one call."""
-        if self.case.manner == VJP:
-            return gradients(self.backend, self.case, tensors)
-        return call(self.backend, self.case.operator, tensors, self.case.attributes)
+        return self.asked_with(tensors, self.case.attributes)
+
+    def asked_with(self, tensors: Mapping[str, Any], attributes: Attributes) -> Sequence[Any]:
+        """Return the outputs, or the gradients, of one call with other attributes."""
+        if self.case.pulled:
+            return gradients(self.backend, replace(self.case, attributes=attributes), tensors)
+        return call(self.backend, self.case.operator, tensors, attributes)
 
     def answer(self, tensors: Mapping[str, Any]) -> list[Array]:
         """Return what one call answers, copied, without what is absent."""

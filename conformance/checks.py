@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,10 @@ def _with_cotangent(operator: Operator, geometry: Geometry, dtype: str) -> Geome
     with np.errstate(all="ignore"):
         result = operator.reference(**{k: fill.array() for k, fill in case.inputs.items()}, **case.attributes)
     output = result[0] if isinstance(result, tuple) else result
-    return Geometry({"cotangent": output.shape, **geometry.shapes}, geometry.attributes, geometry.terms)
+    assert operator.gradient is not None
+    known = signature(operator.gradient.reference).parameters  # not whether there are other outputs
+    attributes = {name: value for name, value in geometry.attributes.items() if name in known}
+    return Geometry({"cotangent": output.shape, **geometry.shapes}, attributes, geometry.terms)
 
 
 def _gradients(operator: Operator, geometry: Geometry, dtype: str, seed: int, backend: Backend) -> list[Case]:
@@ -167,8 +171,13 @@ def _lay(fill: Fill, layout: str) -> Fill:
 
 
 def _purity(operator: Operator, geometry: Geometry, dtype: str, seed: int, backend: Backend) -> list[Case]:
-    pattern = plain(operator, geometry, dtype)
-    return [filled(operator.name, geometry, pattern, dtype, seed, manner) for manner in PURITY]
+    """Return the case in every manner of purity; of gradients, which take longer, only whether they repeat."""
+    asked = filled(operator.name, geometry, plain(operator, geometry, dtype), dtype, seed)
+    cases = [replace(asked, manner=manner) for manner in PURITY]
+    if operator.gradient is not None and not lacks_gradients(operator, backend):
+        pulled = _with_cotangent(operator, geometry, dtype)
+        cases.append(filled(operator.name, pulled, operator.gradient.patterns(pulled, dtype)[0], dtype, seed, "repeat"))
+    return cases
 
 
 def _laws(operator: Operator, geometry: Geometry, dtype: str, seed: int, backend: Backend) -> list[Case]:

@@ -93,13 +93,15 @@ def _sifted(
 
 
 def _suspects(cell: Cell, case: Case, bank: Iterable[Fault]) -> list[Suspect]:
-    function = case.function if case.manner == VJP else case.operator
+    function = f"{VJP}.{case.operator}" if case.pulled else case.operator
     sane = all(abs(number) <= LARGEST_NUMBER for number in _numbers(case.attributes.values()))
     found = []
     for fault in bank:
         distance = _distance(fault.operator, case.operator)
         if _speaks_of(fault, case) and (sane or not distance):
-            binding = fault.wrong if not distance else None
+            # What is kept and shared is a mistake around a function, be it that of the answer or of its gradients.
+            own = not distance and (fault.check != "purity" or function == case.operator)
+            binding = fault.wrong if own else None
             if binding is None and isinstance(fault.wrong, partial):
                 binding = partial(fault.wrong.func, honest(function))
             if binding is not None:

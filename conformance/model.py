@@ -60,6 +60,11 @@ class Case:
         words = [f"{name}={_word(value)}" for part in (self.inputs, self.attributes) for name, value in part.items()]
         return f"{self.function}({', '.join(words)})"
 
+    @property
+    def pulled(self) -> bool:
+        """Whether gradients are asked for, be it simply or in a manner of purity."""
+        return "cotangent" in self.inputs
+
     @cached_property
     def function(self) -> str:
         """What is asked, as it leads the line: `conv2d`, or `vjp.conv2d` for its gradients."""

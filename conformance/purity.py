@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.calls import Subject, arrays_of, call, tensors_of
+from conformance.calls import Subject, arrays_of, tensors_of
 from conformance.fills import MEANINGFUL_KINDS, Fill
 from conformance.formats import Array
 from conformance.model import Backend, Case
@@ -84,15 +84,15 @@ def _after(subject: Subject, tensors: Tensors) -> list[Array]:
     backend = subject.backend
     for attributes, arrays in neighbours(backend, subject.case):
         with suppress(Exception):  # whether it may refuse them is for other checks
-            call(backend, subject.case.operator, tensors_of(backend, arrays), attributes)
+            subject.asked_with(tensors_of(backend, arrays), attributes)
     return subject.answer(tensors)
 
 
 def neighbours(backend: Backend, case: Case) -> Iterator[tuple[Mapping[str, Any], dict[str, Array]]]:
     """Yield attributes and arrays of legal calls near a case: an attribute, the batch, or the dtype is another."""
-    import reference  # late, since most workers never need it
+    import reference.vjp  # late, since most workers never need it
 
-    function = getattr(reference, case.operator)
+    function = getattr(reference.vjp if case.pulled else reference, case.operator)
     for attributes, fills in _near(backend, case, function):
         arrays = {name: fill.array().copy() for name, fill in fills.items()}
         with suppress(reference.ConstraintError), np.errstate(all="ignore"):

@@ -29,7 +29,8 @@ def cell_of(case: Case, backend: Backend, check: str | None = None) -> Cell:
         raise UsageError(f"operator={case.operator!r}: must be one of {', '.join(known)}")
     operator = known[case.operator]
     _check_manner(case, operator, backend)
-    function = operator.gradient.reference if case.manner == VJP and operator.gradient else operator.reference
+    pulled = case.pulled or case.manner == VJP
+    function = operator.gradient.reference if pulled and operator.gradient else operator.reference
     signature = inspect.signature(function)
     told = dict.fromkeys(name for name in operator.conventions if name in signature.parameters)
     try:

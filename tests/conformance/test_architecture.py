@@ -44,7 +44,7 @@ ARROWS = {
         {"hypothesis", "numpy"},
     ),
     "conformance.calls": (NOUNS | {"conformance.laws", "conformance.purity", "reference."}, {"numpy"}),
-    "conformance.purity": (NOUNS | {"conformance.calls", "reference"}, {"numpy"}),
+    "conformance.purity": (NOUNS | {"conformance.calls", "reference", "reference.vjp"}, {"numpy"}),
     "conformance.layouts": (NOUNS, {"numpy"}),
     # An operator says which of its inputs hold samples.
     "conformance.laws.": (

@@ -326,3 +326,38 @@ def test_gradients_of_another_number_of_arrays_are_told():
     own = numpy_backend(bindings={"vjp.batch_norm": lambda **call: honest("vjp.batch_norm")(**call)[:1]})
     told = "raises TypeError: vjp.batch_norm returns 1 gradients, expected input, bias"
     assert verdict_on(NORM, own).reason == told
+
+
+def written_to(**call):
+    result = honest("vjp.relu")(**call)
+    call["cotangent"][...] = 0
+    return result
+
+
+KEPT = np.zeros(64, np.float32)
+
+
+def shared(**call):
+    result = np.asarray(honest("vjp.relu")(**call)).reshape(-1)
+    KEPT[: result.size] = result
+    return KEPT[: result.size].reshape(call["input"].shape)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [(written_to, "cotangent is written to"), (shared, "its answer changes afterwards")],
+)
+def test_gradients_are_to_be_pure_too(wrong, told):
+    line = "repeat.relu(cotangent=integers(float32[2,3], scale=3), input=ramp(float32[2,3]))"
+    assert verdict_on(line, numpy_backend()).outcome is Outcome.CONFORMS
+    verdict = verdict_on(line, numpy_backend(bindings={"vjp.relu": wrong}))
+    assert verdict.outcome is Outcome.DIFFERS
+    assert told in verdict.reason
+
+
+def test_purity_is_asked_of_gradients():
+    geometry, forward = Geometry({"input": (2, 3)}, {}), Backend("forward", {"relu": right})
+    cases = CHECKS["purity"].cases(OPERATORS["relu"], geometry, "float32", 0, numpy_backend())
+    assert [(case.manner, case.pulled) for case in cases] == [*((name, False) for name in PURITY), ("repeat", True)]
+    cases = CHECKS["purity"].cases(OPERATORS["relu"], geometry, "float32", 0, forward)
+    assert not any(case.pulled for case in cases)

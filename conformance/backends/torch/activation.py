@@ -26,7 +26,7 @@ def _single(number: float) -> bool:
 def arithmetic(case: Case) -> Arithmetic | None:
     """Return what torch was measured to do where that is not the usual."""
     if case.dtype in _HALF:
-        if case.operator in _IN_STEPS or (case.manner == "vjp" and case.operator in _FROM_OUTPUT):
+        if case.operator in _IN_STEPS or (case.pulled and case.operator in _FROM_OUTPUT):
             return Arithmetic.of(case.dtype, partials=1)
         if case.operator == "gelu" and case.dtype == "bfloat16":
             return Arithmetic.of(case.dtype, flushes=True)
@@ -76,7 +76,7 @@ DECLARATIONS = (
     Declaration(
         Outcome.DEVIATES,
         operators=("hardsigmoid",),
-        applies=lambda case: case.manner == "vjp" and case.dtype == "float64",
+        applies=lambda case: case.pulled and case.dtype == "float64",
         reason="the gradient is multiplied with 1/6 in float32, whatever the dtype",
         link=_SOURCE + "cpu/Activation.cpp",
         date="2026-11-21",
@@ -86,9 +86,7 @@ DECLARATIONS = (
     Declaration(
         Outcome.DEVIATES,
         operators=("celu",),
-        applies=lambda case: (
-            case.manner == "vjp" and case.dtype == "float64" and not _single(case.attributes.get("alpha", 1.0))
-        ),
+        applies=lambda case: case.pulled and case.dtype == "float64" and not _single(case.attributes.get("alpha", 1.0)),
         reason="the gradient is computed with alpha in float32, whatever the dtype",
         link="https://github.com/pytorch/pytorch/blob/main/tools/autograd/derivatives.yaml",
         date="2026-11-21",

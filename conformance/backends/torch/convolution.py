@@ -42,7 +42,7 @@ def arithmetic(case: Case) -> Arithmetic | None:
         return None
     taps, transposed = math.prod(case.inputs["weight"].shape[2:]), case.operator in _CONV_TRANSPOSE
     forward, backward = (taps + 1, 1) if transposed else (0, taps)
-    partials = backward if case.manner == "vjp" else forward
+    partials = backward if case.pulled else forward
     return Arithmetic.of(case.dtype, partials=partials, flushes=case.dtype == "bfloat16")
 
 

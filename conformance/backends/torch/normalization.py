@@ -28,7 +28,7 @@ def arithmetic(case: Case) -> Arithmetic | None:
 
 def _kept(case: Case) -> int:
     """Return how many roundings to a half format there are: on the way back of layer norm one for every row."""
-    if case.manner != "vjp":
+    if not case.pulled:
         return 0
     lead = -len(case.attributes.get("normalized_shape", case.inputs["input"].shape))
     return max(1, math.prod(case.inputs["input"].shape[:lead]))
@@ -36,7 +36,7 @@ def _kept(case: Case) -> int:
 
 def _laid(case: Case, array: str, *layouts: str) -> bool:
     """Whether an array of a case lies in one of these layouts, when gradients are asked for."""
-    return case.manner == "vjp" and array in case.inputs and case.inputs[array].layout in layouts
+    return case.pulled and array in case.inputs and case.inputs[array].layout in layouts
 
 
 def _formats_confused(case: Case) -> bool:
@@ -90,12 +90,12 @@ DECLARATIONS = (
     Declaration(
         Outcome.UNSUPPORTED,
         operators=("group_norm",),
-        applies=lambda case: "weight" not in case.inputs and "bias" in case.inputs and case.manner == "vjp",
+        applies=lambda case: "weight" not in case.inputs and "bias" in case.inputs and case.pulled,
         reason="the gradients raise where there is a bias and no weight",
         link=f"{SOURCES}group_norm.cpp",
         witness="vjp.group_norm(cotangent=ramp(float32[1,2]), input=ramp(float32[1,2]), bias=ramp(float32[2]), "
         "num_groups=1)",
-        **_same("gradients", "layouts"),
+        **_same("gradients", "layouts", "purity"),
     ),
     Declaration(
         Outcome.DEVIATES,

@@ -60,9 +60,9 @@ def arithmetic(case: Case) -> Arithmetic | None:
     """Return what torch was measured to do where that is not the usual."""
     if case.dtype not in HALF_FORMATS or "pool" not in case.operator or "unpool" in case.operator:
         return None
-    if case.operator == "adaptive_avg_pool3d" and not case.manner:  # sums are kept in the format of the input
+    if case.operator == "adaptive_avg_pool3d" and not case.pulled:  # sums are kept in the format of the input
         return Arithmetic.of(case.dtype, partials=math.prod(_spatial(case)) + 3)
-    if case.manner == "vjp":  # cotangents are added up in the format of the input
+    if case.pulled:  # cotangents are added up in the format of the input
         return Arithmetic.of(case.dtype, partials=_roundings(case))
     if case.operator.startswith("lp_pool"):  # powers, means, sums and roots are layers of their own
         return Arithmetic.of(case.dtype, partials=4)
@@ -181,7 +181,7 @@ DECLARATIONS = (
     Declaration(
         Outcome.DEVIATES,
         operators=("max_unpool1d", "max_unpool2d", "max_unpool3d"),
-        applies=lambda case: case.manner == "vjp" and case.inputs["indices"].layout != "",
+        applies=lambda case: case.pulled and case.inputs["indices"].layout != "",
         reason="the gradient is refused where the indices are not contiguous",
         link="https://github.com/pytorch/pytorch/blob/main/torch/csrc/autograd/FunctionsManual.cpp",
         date="2026-11-21",

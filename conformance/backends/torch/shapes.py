@@ -20,7 +20,7 @@ def _copies(case: Case) -> int:
 
 def arithmetic(case: Case) -> Arithmetic | None:
     """Return what torch was measured to do where that is not the usual."""
-    if case.operator == "pad" and case.manner == "vjp" and case.dtype in ("float16", "bfloat16"):
+    if case.operator == "pad" and case.pulled and case.dtype in ("float16", "bfloat16"):
         # What was copied is added up in the output format.
         return Arithmetic.of(case.dtype, partials=_copies(case) - 1)
     if case.operator == "linear" and case.dtype == "bfloat16":
