@@ -155,14 +155,14 @@ def _axis(shape: Shape) -> int:
 def _cross_entropy_geometries(choose: Choices, purpose: str) -> Geometry:
     classes = choose.whole(2, choose.one_of((6, 6, 33)))
     positions = (batch_size(choose, purpose, 4), *(choose.whole(1, 4) for _ in range(choose.whole(0, 2))))
-    reduction = choose.one_of(("none", "mean", "sum")) if purpose != "special" else "none"
+    reduction = choose.one_of(("none", "mean", "sum", "mean")) if purpose != "special" else "none"
     if reduction != "none" and choose.flag() and choose.flag():
         positions = ()
     shape = (*positions[:1], classes, *positions[1:])
     # Where shapes are compared all arrays are floats, and so the target holds probabilities.
     named = choose.one_of((True, True, False)) and purpose != "sizes"
     attributes: dict[str, Any] = {"reduction": reduction} if reduction != "mean" else {}
-    if named and classes > 2 and math.prod(positions) > 5 and choose.flag():
+    if named and classes > 2 and math.prod(positions) > 5 and choose.one_of((False, True, True)):
         attributes["ignore_index"] = choose.whole(0, classes - 1)
     smoothing = choose.one_of((0.0, 0.0, 0.25, 0.1, 1.0))
     attributes |= {"label_smoothing": smoothing} if smoothing else {}
