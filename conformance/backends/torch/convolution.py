@@ -51,6 +51,11 @@ def _long(case: Case, name: str, least: int) -> bool:
     return any(n >= least for n in along(case, name, 1) if isinstance(n, int))
 
 
+def _channels_last_gradients(case: Case) -> bool:
+    """Whether gradients in bfloat16 are asked of an input whose channels lie last."""
+    return case.dtype == "bfloat16" and case.pulled and case.inputs["input"].layout == "channels_last"
+
+
 DECLARATIONS = (
     Declaration(
         Outcome.DEVIATES,
@@ -117,6 +122,18 @@ DECLARATIONS = (
         date="2026-11-21",
         witness="conv3d(input=ramp(float64[2,1,1,1,4]), weight=ramp(float64[2,1,1,1,1]), stride=4611686018427387904)",
         checks=("rejections",),
+    ),
+    Declaration(
+        Outcome.DEVIATES,
+        operators=("conv3d", "conv_transpose3d"),
+        applies=_channels_last_gradients,
+        reason="in some shapes part of the gradient of the weight is stale memory, where the channels of the input lie last",
+        link="https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/mkldnn/Conv.cpp",
+        date="2026-11-22",
+        witness="vjp.conv_transpose3d(cotangent=ramp(bfloat16[1,1,1,1,1], scale=5), "
+        'input=ramp(bfloat16[1,2,2,1,1], scale=5, layout="channels_last"), '
+        "weight=ramp(bfloat16[2,1,2,1,1], scale=5), padding=(1, 0, 0))",
+        checks=("layouts",),
     ),
     Declaration(
         Outcome.DEVIATES,
