@@ -127,7 +127,7 @@ DECLARATIONS = (
         Outcome.DEVIATES,
         operators=("conv3d", "conv_transpose3d"),
         applies=_channels_last_gradients,
-        reason="in some shapes part of the gradient of the weight is stale memory, where the channels of the input lie last",
+        reason="where the channels of the input lie last, part of the gradient of the weight may be stale memory",
         link="https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/mkldnn/Conv.cpp",
         date="2026-11-22",
         witness="vjp.conv_transpose3d(cotangent=ramp(bfloat16[1,1,1,1,1], scale=5), "
