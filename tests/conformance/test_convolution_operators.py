@@ -155,6 +155,9 @@ def test_a_sample_of_a_batch_is_answered_by_itself(name):
         ("vjp.conv2d(cotangent=ramp({0}[1,1,3,4]), input=ramp({0}[1,1,5,5]), weight=ramp({0}[1,1,3,2]))", 6),
         ("conv_transpose1d(input=ramp({0}[1,1,5]), weight=ramp({0}[1,1,3]))", 4),
         ("vjp.conv_transpose1d(cotangent=ramp({0}[1,1,7]), input=ramp({0}[1,1,5]), weight=ramp({0}[1,1,3]))", 1),
+        ("vjp.conv1d(cotangent=ramp({0}[9,1,5]), input=ramp({0}[9,1,5]), weight=ramp({0}[1,1,1]))", 9),
+        ("vjp.conv1d(cotangent=ramp({0}[1,5]), input=ramp({0}[1,5]), weight=ramp({0}[1,1,1]))", 1),
+        ("vjp.conv_transpose1d(cotangent=ramp({0}[3,1,7]), input=ramp({0}[3,1,5]), weight=ramp({0}[1,1,3]))", 3),
         ("fold(input=ramp({0}[1,4,4]), output_size=(3, 3), kernel_size=2)", 4),
         ("vjp.unfold(cotangent=ramp({0}[1,6,2]), input=ramp({0}[1,1,3,3]), kernel_size=(2, 3))", 6),
     ],
@@ -163,6 +166,32 @@ def test_what_torch_rounds_on_the_way_in_half_formats(dtype, line, partials):
     arithmetic = backends()["torch-cpu"].arithmetic(parse(line.format(dtype)))
     assert arithmetic.partials == partials
     assert arithmetic.flushes == (dtype == "bfloat16" and "conv" in line)
+
+
+DEADLY = "input=ramp({}[1,2,2,1], layout={}), weight=ramp({}[2,2,1,1]), stride={}, padding={}, dilation={}"
+PULLED = "vjp.conv_transpose2d(cotangent=ramp({}[1,2,2,1]), {})"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "layout", "stride", "padding", "dilation", "deadly"),
+    [
+        ("bfloat16", "channels_last", 2, (0, 1), 2, True),
+        ("bfloat16", "channels_last", 3, (0, 1), 2, True),
+        ("bfloat16", "channels_last", 1, (0, 1), 2, False),  # the window in the middle meets the input
+        ("bfloat16", "channels_last", 2, (0, 2), 2, False),
+        ("bfloat16", "channels_last", 2, (1, 0), 2, False),
+        ("bfloat16", "channels_last", 2, (0, 1), 1, False),
+        ("bfloat16", "channels_last", 1, '"same"', 2, False),
+        ("bfloat16", "strided", 2, (0, 1), 2, False),
+        ("float16", "channels_last", 2, (0, 1), 2, False),
+    ],
+)
+def test_torch_is_not_asked_what_kills_it_and_all_else(dtype, layout, stride, padding, dilation, deadly):
+    arguments = DEADLY.format(dtype, f'"{layout}"', dtype, stride, padding, dilation)
+    crash = next(d for d in backends()["torch-cpu"].declarations if d.link.endswith("195394"))
+    for line in (f"conv2d({arguments})", PULLED.format(dtype, arguments)):
+        assert crash.applies(parse(line)) == deadly
+    assert not crash.applies(parse(f"conv_transpose2d({arguments})"))
 
 
 def test_scipy_conforms_but_for_what_is_declared():

@@ -9,6 +9,7 @@ from conformance.model import Arithmetic, Case, Declaration, Outcome
 
 _CONV = ("conv1d", "conv2d", "conv3d")
 _CONV_TRANSPOSE = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+_BY_ONEDNN = ("conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d")  # if channels may lie last
 
 
 def _channels(case: Case) -> int:
@@ -16,6 +17,12 @@ def _channels(case: Case) -> int:
     weight = case.inputs["weight"].shape
     groups: int = case.attributes.get("groups", 1)
     return weight[0] // groups if case.operator.startswith("conv_transpose") else weight[1]
+
+
+def _samples(case: Case) -> int:
+    """Return how many samples the input has."""
+    lead = case.inputs["input"].shape[: 1 - len(case.inputs["weight"].shape)]
+    return math.prod(lead)
 
 
 def _bfloat16_dot_products() -> bool:
@@ -29,9 +36,10 @@ def arithmetic(case: Case) -> Arithmetic | None:
     """Return what torch was measured to do where that is not the usual.
 
     In half formats kernel taps are added up in the output format where they are scattered: in `fold`, in a transposed
-    convolution, the bias after them, and in the gradient of a convolution. Gradients of weights are stored once on
-    their way. Where oneDNN has a path of its own for bfloat16 it is better than that, but not all processors have it;
-    its dot product takes subnormals for 0 (Intel, Software Developer's Manual, VDPBF16PS).
+    convolution, the bias after them, and in the gradient of a convolution; gradients of weights are added up in it
+    sample by sample. Where oneDNN has a path of its own for bfloat16 it is better than that, but not all processors
+    have it, nor is it taken for all calls; its dot product takes subnormals for 0 (Intel, Software Developer's Manual,
+    VDPBF16PS).
     """
     if case.dtype not in ("float16", "bfloat16"):
         return None
@@ -42,6 +50,7 @@ def arithmetic(case: Case) -> Arithmetic | None:
         return None
     taps, transposed = math.prod(case.inputs["weight"].shape[2:]), case.operator in _CONV_TRANSPOSE
     forward, backward = (taps + 1, 1) if transposed else (0, taps)
+    backward = max(backward, _samples(case))
     partials = backward if case.pulled else forward
     return Arithmetic.of(case.dtype, partials=partials, flushes=case.dtype == "bfloat16")
 
@@ -51,12 +60,34 @@ def _long(case: Case, name: str, least: int) -> bool:
     return any(n >= least for n in along(case, name, 1) if isinstance(n, int))
 
 
-def _channels_last_gradients(case: Case) -> bool:
-    """Whether gradients in bfloat16 are asked of an input whose channels lie last."""
-    return case.dtype == "bfloat16" and case.pulled and case.inputs["input"].layout == "channels_last"
+def _channels_last(case: Case) -> bool:
+    """Whether the convolution is in bfloat16, and one whose channels lie last: these are oneDNN's."""
+    layouts = {case.inputs[name].layout for name in ("input", "weight")}
+    return case.dtype == "bfloat16" and "channels_last" in layouts
+
+
+def _padding_alone(case: Case) -> bool:
+    """Whether a kernel of one tap, dilated, meets nothing but padding along the last axis of what it slides over."""
+    slides = case.inputs["input" if case.operator in _CONV else "cotangent"].shape[-1]
+    stride, padding, dilation = (along(case, *known)[-1] for known in (("stride", 1), ("padding", 0), ("dilation", 1)))
+    if case.inputs["weight"].shape[-1] > 1 or dilation == 1 or not isinstance(padding, int):
+        return False
+    return not any(0 <= place < slides for place in range(-padding, slides + padding, stride))
 
 
 DECLARATIONS = (
+    Declaration(  # before what deviates in the same calls, since it is not to be asked
+        Outcome.CRASHED,
+        operators=_BY_ONEDNN,
+        applies=lambda case: _channels_last(case) and (case.pulled or case.operator in _CONV) and _padding_alone(case),
+        reason="where channels lie last and all windows lie in the padding, the process is killed by SIGSEGV",
+        link="https://github.com/pytorch/pytorch/issues/195394",
+        date="2026-11-22",
+        witness='conv2d(input=ramp(bfloat16[1,2,2,1], layout="channels_last"), weight=ramp(bfloat16[2,2,1,1]), '
+        "stride=2, padding=(0, 1), dilation=2)",
+        checks=("layouts",),
+        here=_bfloat16_dot_products,
+    ),
     Declaration(
         Outcome.DEVIATES,
         operators=_CONV,
@@ -125,15 +156,16 @@ DECLARATIONS = (
     ),
     Declaration(
         Outcome.DEVIATES,
-        operators=("conv3d", "conv_transpose3d"),
-        applies=_channels_last_gradients,
-        reason="where the channels of the input lie last, part of the gradient of the weight may be stale memory",
+        operators=_BY_ONEDNN,
+        applies=lambda case: case.pulled and _channels_last(case),
+        reason="where channels of the input or the weight lie last, part of a gradient may be stale memory",
         link="https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/mkldnn/Conv.cpp",
         date="2026-11-22",
-        witness="vjp.conv_transpose3d(cotangent=ramp(bfloat16[1,1,1,1,1], scale=5), "
-        'input=ramp(bfloat16[1,2,2,1,1], scale=5, layout="channels_last"), '
-        "weight=ramp(bfloat16[2,1,2,1,1], scale=5), padding=(1, 0, 0))",
+        witness="vjp.conv2d(cotangent=ramp(bfloat16[2,4,2,1], scale=5), "
+        'input=ramp(bfloat16[2,4,2,1], scale=5, layout="channels_last"), '
+        "weight=ramp(bfloat16[4,4,3,3], scale=5), stride=(1, 2), padding=1)",
         checks=("layouts",),
+        here=_bfloat16_dot_products,
     ),
     Declaration(
         Outcome.DEVIATES,
