@@ -324,7 +324,7 @@ def _packed(tally: Tally) -> dict[str, Any]:
     """Return the tally in plain words and numbers, which can travel between processes."""
     counts = {str(outcome): count for outcome, count in tally.counts.items()}
     outcome = None if tally.witness is None else str(tally.witness.outcome)
-    names = ("backend", "check", "operator", "dtype", "compared", "share", "reason")
+    names = ("backend", "check", "operator", "dtype", "compared", "share", "reason", "calls", "vacuous_calls")
     return {name: getattr(tally, name) for name in names} | {"counts": counts, "witness": outcome}
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from conformance.model import Outcome, Verdict
+from conformance.model import Case, Outcome, Verdict
 
-# Above this share of cases that could not have differed, a cell has not been tested and fails.
+# Where more calls than this share could not have differed, and that is no chance, a cell has not been tested and fails.
 VACUOUS_SHARE = 0.02
+STANDARD_DEVIATIONS = 3
+_SETTLED = (Outcome.UNAVAILABLE, Outcome.UNBOUND, Outcome.UNSUPPORTED)
 
 
 @dataclass
 class Tally:
-    """The verdicts of a cell, counted; the outcome of the cell follows from them."""
+    """The verdicts of a cell, counted; the outcome of the cell follows from them.
+
+    calls: how many different ones there were, one after another, and vacuous_calls of them could not have differed: the
+    same call in another layout or manner, of the same numbers, is no further evidence.
+    """
 
     backend: str
     check: str
@@ -25,6 +32,10 @@ class Tally:
     share: float = 0.0
     reason: str = ""
     witness: Verdict | None = None
+    calls: int = 0
+    vacuous_calls: int = 0
+    _call: object = None
+    _vacuous_call: object = None
 
     @classmethod
     def of(cls, verdict: Verdict) -> Tally:
@@ -41,31 +52,49 @@ class Tally:
         if verdict.outcome is not Outcome.DEVIATES:  # what is declared to be far off says nothing of the rest
             self.compared += verdict.compared
             self.share = max(self.share, verdict.share)
+        if verdict.case is not None and verdict.outcome not in _SETTLED:
+            self._count(_call(verdict.case), vacuous=verdict.outcome is Outcome.VACUOUS)
+
+    def _count(self, call: object, *, vacuous: bool) -> None:
+        if call != self._call:
+            self._call, self.calls = call, self.calls + 1
+        if vacuous and call != self._vacuous_call:
+            self._vacuous_call, self.vacuous_calls = call, self.vacuous_calls + 1
 
     @property
     def cases(self) -> int:
         """How many cases were judged."""
-        settled = (Outcome.UNAVAILABLE, Outcome.UNBOUND, Outcome.UNSUPPORTED)
-        return self.counts.total() - sum(self.counts[outcome] for outcome in settled)
+        return self.counts.total() - sum(self.counts[outcome] for outcome in _SETTLED)
 
     @property
     def outcome(self) -> Outcome:
         """The outcome of the cell: that of its witness if it has one, else what its cases add up to."""
         if self.witness is not None:
             return self.witness.outcome
-        for settled in (Outcome.UNAVAILABLE, Outcome.UNBOUND, Outcome.UNSUPPORTED):
+        for settled in _SETTLED:
             if self.counts[settled] and not self.cases:
                 return settled
-        vacuous = self.counts[Outcome.VACUOUS]
-        # A single one is no pattern, however few cases were asked for.
-        if not self.compared or (vacuous > 1 and vacuous > VACUOUS_SHARE * self.cases):
+        if not self.compared or self._mostly_vacuous:
             return Outcome.DEVIATES if self.counts[Outcome.DEVIATES] == self.cases else Outcome.VACUOUS
         return Outcome.DEVIATES if self.counts[Outcome.DEVIATES] else Outcome.CONFORMS
+
+    @property
+    def _mostly_vacuous(self) -> bool:
+        """Whether too many calls could not have differed: more than one, and more than chance makes of the share."""
+        expected = VACUOUS_SHARE * self.calls
+        limit = expected + STANDARD_DEVIATIONS * math.sqrt(expected * (1 - VACUOUS_SHARE))
+        return self.vacuous_calls > max(1, limit)
 
     @property
     def failed(self) -> bool:
         """Whether the cell fails a run."""
         return self.witness is not None or self.outcome is Outcome.VACUOUS
+
+
+def _call(case: Case) -> object:
+    """Return what tells calls apart, but for how they are put and how their arrays lie in memory."""
+    arrays = tuple((fill.kind, fill.shape, fill.seed, fill.scale) for fill in case.inputs.values())
+    return arrays, dict(case.attributes)
 
 
 def tallies(verdicts: Iterable[Verdict]) -> dict[tuple[str, str, str, str], Tally]:
