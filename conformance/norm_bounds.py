@@ -175,7 +175,7 @@ def blended(
         absolute = abs(share) * far + gamma(roundings, arithmetic.accumulator.roundoff) * size * _own(arithmetic)
         absolute += roundings * arithmetic.accumulator.least_subnormal
         if arithmetic.partials:  # both factors, both products and their sum are rounded to the output format
-            absolute += gamma(4, arithmetic.output.roundoff) * size
+            absolute += gamma(4, arithmetic.output.roundoff) * size + 4 * arithmetic.output.least_subnormal / 2
         absolute = stored(absolute, expected, arithmetic)
         absolute = np.where(size >= arithmetic.accumulator.largest / roundings, np.inf, absolute)
     # What is updated with one infinity after another is inf - inf; what is summed up stays infinite.

@@ -163,6 +163,12 @@ def test_an_infinite_mean_may_be_nan_where_it_is_updated(variance):
     assert not np.any(blended(0.5, one, one, one * 0, one, arithmetic, 6).waived)
 
 
+def test_a_statistic_kept_in_half_may_lose_its_subnormals_on_the_way():
+    tiny = np.array([2.0**-24])  # the least of float16: half of it is lost where one product is stored, and half again
+    limit = blended(0.5, tiny, 2 * tiny, 0 * tiny, 1.5 * tiny, Arithmetic.of("float16", partials=3), 6).absolute
+    assert np.all((limit > tiny) & (limit < 4 * tiny))
+
+
 def test_the_bounds_of_a_mean_and_a_variance_grow_with_their_class():
     norm = norm_of(np.random.default_rng(3).normal(100, 1, (64, 1)))
     far = {v: moments(norm, Arithmetic.of("float32", variance=v)).far_var for v in CLASSES}
