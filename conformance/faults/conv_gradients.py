@@ -84,6 +84,12 @@ def _strided(call: Call) -> bool:
     return max(windows(call).stride) > 1
 
 
+def _of_flipped(right: Binding, **call: Any) -> Any:
+    """Return the gradients of a convolution in the place of those of a cross-correlation: of all that meets."""
+    of_input, of_weight, *of_bias = FLIPPED(right, **call)
+    return of_input, np.flip(of_weight, tuple(range(2, of_weight.ndim))), *of_bias
+
+
 FLIPPED = taking("weight", lambda w: np.flip(w, tuple(range(2, w.ndim))))
 ONES = taking("cotangent", np.ones_like)
 
@@ -100,6 +106,12 @@ CONVOLUTION = (
         "the input's gradient takes the weight flipped: a correlation of the cotangent in place of a convolution",
         "conv2d",
         mistake=_only(INPUT, FLIPPED),
+    ),
+    _gradient(
+        "conv2d-gradients-of-a-convolution",
+        "the kernel is flipped on the way there and so on the way back",
+        "conv2d",
+        mistake=_of_flipped,
     ),
     _gradient(
         "conv2d-gradient-of-a-sum",

@@ -12,6 +12,7 @@ from failing_backends import DYING
 from conformance.cells import Cell
 from conformance.checks import CHECKS
 from conformance.diagnosis import UNKNOWN, diagnose, drawn, explained, fitting
+from conformance.discovery import backends
 from conformance.faults import faults
 from conformance.honest import backend_with, fault
 from conformance.honest import honest as honest_binding
@@ -39,6 +40,45 @@ def test_a_flipped_kernel_is_told_with_the_witness_and_what_fed_it():
     assert told[3].startswith("  fed by weight (1, ")
     assert told[4] == "  behaves as if the kernel is flipped: a convolution, not a cross-correlation"
     assert told[5].startswith("  convformance replay")
+
+
+def flipped_torch():
+    """Return torch with its kernels flipped, on the way back too, since autograd differentiates what there is."""
+    torch = backends()["torch-cpu"]
+    right = torch.functions()["conv1d"]
+
+    def wrong(input, weight, **call):
+        return right(input=input, weight=weight.flip(-1), **call)
+
+    return replace(torch, name="flipped", bindings={"conv1d": wrong})
+
+
+@pytest.mark.parametrize(
+    ("check", "sentence"),
+    [
+        ("special", "the kernel is flipped"),  # where a NaN in it meets padding, and where not, is flipped as well
+        ("gradients", "the kernel is flipped on the way there and so on the way back"),
+        (
+            "layouts",
+            "the kernel is flipped on the way there and so on the way back",
+        ),  # among answers that are wrong too
+        ("laws", "the kernel is reversed"),
+    ],
+)
+def test_one_mistake_is_recognized_by_every_check_that_meets_it(check, sentence):
+    witness = judged(cell("conv1d", check=check, backend=flipped_torch()))[-1]
+    assert witness.details["diagnosis"].startswith(f"behaves as if {sentence}")
+
+
+def test_no_more_is_drawn_once_a_round_clears_nobody(monkeypatch):
+    asked = []
+    of = cell("conv2d", backend=flipped_backend())
+    monkeypatch.setattr("conformance.diagnosis.drawn", lambda cell, place: asked.append(place) or drawn(cell, place))
+    twice = [
+        replace(known, sentence=f"{known.sentence} {again}") for known in [BANK["conv2d-flipped"]] for again in "ab"
+    ]
+    assert len(fitting(of, parse(KERNEL), twice)) == 2
+    assert asked == [0]
 
 
 def test_what_is_said_of_a_cause_fits_a_report():
