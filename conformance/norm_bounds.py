@@ -224,8 +224,12 @@ def _of_input(norm: Norm, by: Moments, terms: _Terms, expected: Array, arithmeti
         absolute = few * (np.abs(h) + centre / m + (np.abs(z) + far_z) * tilts / m)
         absolute += norm.centered * many * sizes / m + (np.abs(z) * far_tilt + far_z * tilts) / m
         absolute += few * root * (1 + slip) * size * tilts / m
+        # What is taken away from each, means over all, may be stored before, as statistics are.
+        kept = gamma(min(arithmetic.partials, 3), arithmetic.output.roundoff)
+        absolute += kept * (centre + (np.abs(z) + far_z) * tilts) / m
         absolute = root * (1 + slip) * absolute + slip * np.abs(expected).reshape(norm.x.shape)
-        exact &= 4 * ((m * np.abs(h) + sizes) / root**2 + size * products) <= 2.0**arithmetic.accumulator.bits
+        bits = arithmetic.output.bits if arithmetic.partials else arithmetic.accumulator.bits
+        exact &= 4 * ((m * np.abs(h) + sizes) / root**2 + size * products) <= 2.0**bits
         unit = root**3 / (4 * m)
     return _bound(absolute, exact, unit, expected, arithmetic)
 
