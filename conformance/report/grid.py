@@ -65,8 +65,9 @@ def _table(backend: str, cells: Sequence[Tally]) -> Table:
     dtypes = list(dict.fromkeys(cell.dtype for cell in cells))
     caption = "cases / elements compared / worst error as a share of its bound"
     table = Table(title=Text(printable(backend), "table.title"), caption=caption)
-    for heading in ("operator", *dtypes):
-        table.add_column(Text(printable(heading)), no_wrap=True)
+    table.add_column("operator", no_wrap=True)
+    for dtype in dtypes:
+        table.add_column(Text(printable(dtype)), overflow="fold")
     for operator in dict.fromkeys(cell.operator for cell in cells if cell.outcome not in SETTLED):
         row = [[c for c in cells if (c.operator, c.dtype) == (operator, dtype)] for dtype in dtypes]
         table.add_row(Text(printable(operator)), *map(_entry, row))

@@ -45,7 +45,8 @@ class Tally:
     def add(self, verdict: Verdict) -> None:
         """Count a verdict."""
         self.counts[str(verdict.outcome)] += 1
-        self.reason = self.reason or verdict.reason
+        if verdict.outcome is not Outcome.VACUOUS:  # which gives the cell no outcome if there are few
+            self.reason = self.reason or verdict.reason
         if verdict.failed:
             self.witness = verdict
             self.reason = verdict.reason

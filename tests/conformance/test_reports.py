@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections import Counter
 
@@ -165,6 +166,26 @@ def test_one_call_in_many_layouts_is_one_piece_of_evidence(lines, expected):
 
 def test_a_vacuous_cell_says_how_many_cases_were():
     assert "vacuous: values[honest-relu-float32]: 2 of 3 cases could not have differed" in printed(tally(V, V, C))
+
+
+def test_no_name_and_no_class_is_cut_off_where_a_screen_is_narrow():
+    seen = "two-pass variance in float32, bfloat16 statistics"
+    told = [Tally("honest", "precision", "adaptive_avg_pool2d", dtype) for dtype in ("float16", "bfloat16")]
+    for total in told:
+        total.add(verdict(reason=seen))
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(grid(told))
+    text = console.export_text()
+    assert "adaptive_avg_pool2d" in text
+    assert all(text.count(word) == 2 for word in ("two-pass", "statistics"))
+    assert "…" not in text
+
+
+def test_what_few_vacuous_cases_say_is_not_the_reason_of_a_cell():
+    total = Tally("honest", "values", "relu", "float32")
+    for seen in (verdict(V, reason="all expected values are 0"), verdict(), verdict(D, reason="as declared")):
+        total.add(seen)
+    assert (total.outcome, total.reason) == (D, "as declared")
 
 
 def test_what_was_declared_is_noted_once():
