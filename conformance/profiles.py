@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 # quick: while one works on a kernel; default: for every change; thorough: before a release.
-PROFILES = {"quick": 10, "default": 100, "thorough": 2000}
+PROFILES = {"quick": 6, "default": 100, "thorough": 2000}
 EXAMPLES = PROFILES["default"]

@@ -317,7 +317,7 @@ def test_it_is_run_as_a_module_too():
 
 @pytest.mark.parametrize(
     ("words", "examples"),
-    [(("--profile", "quick"), 10), (("--examples", "7", "--profile", "quick"), 7), (("--profile", "default"), 100)],
+    [(("--profile", "quick"), 6), (("--examples", "7", "--profile", "quick"), 7), (("--profile", "default"), 100)],
 )
 def test_a_profile_is_a_number_of_examples_that_gives_way(words, examples):
     result = call("run", "users_backends:HONEST", "-o", "relu", "-c", "sizes", "--in-process", *words)

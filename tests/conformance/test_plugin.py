@@ -176,7 +176,7 @@ def test_the_seed_and_the_number_of_examples_are_options(suite):
 @pytest.mark.parametrize(
     ("words", "examples"),
     [
-        (("--profile=quick",), 10),
+        (("--profile=quick",), 6),
         (("--profile=quick", "--examples=30"), 30),
         ((), 100),
         (("--profile=thorough",), 2000),

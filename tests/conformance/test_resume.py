@@ -210,7 +210,7 @@ def test_a_complete_file_is_reported_without_the_backend(folder, whole):
     [
         (("--seed", "5"), "seed=5: {path} was begun with 0"),
         (("--examples", "7"), "examples=7: {path} was begun with 40"),
-        (("--profile", "quick"), "examples=10: {path} was begun with 40"),
+        (("--profile", "quick"), "examples=6: {path} was begun with 40"),
         (("-o", "relu"), "operators=['relu']: {path} was begun with ['relu', 'linear', 'pad']"),
         (("-d", "float64"), "dtypes=['float64']: {path} was begun with ['float32']"),
         (("--limit-seconds", "2"), "limit_seconds=2.0: {path} was begun with 30.0"),
