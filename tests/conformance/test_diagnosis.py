@@ -17,7 +17,7 @@ from conformance.faults import faults
 from conformance.honest import backend_with, fault
 from conformance.honest import honest as honest_binding
 from conformance.lines import parse
-from conformance.mistakes import answering, calling, refusing, taking
+from conformance.mistakes import answering, calling, refusing, taking, where
 from conformance.operators import operators
 from conformance.power import cell_with
 from conformance.report.fields import DETAILS
@@ -79,6 +79,15 @@ def test_no_more_is_drawn_once_a_round_clears_nobody(monkeypatch):
     ]
     assert len(fitting(of, parse(KERNEL), twice)) == 2
     assert asked == [0]
+
+
+def test_what_the_last_round_leaves_is_named(monkeypatch):
+    monkeypatch.setattr("conformance.diagnosis.ROUNDS", 1)
+    twice = [replace(BANK["conv2d-flipped"], sentence=f"it is flipped, {again}") for again in ("once", "twice")]
+    alone = where(lambda call: len(call["input"]) == 1, taking("weight", lambda w: np.flip(w, (-1, -2))))
+    cleared = fault("conv2d-alone", "a sample by itself is flipped", "conv2d", "values", alone)
+    of = cell("conv2d", backend=flipped_backend())
+    assert names(fitting(of, parse(KERNEL), [*twice, cleared])) == ["conv2d-flipped", "conv2d-flipped"]
 
 
 def test_what_is_said_of_a_cause_fits_a_report():

@@ -180,7 +180,7 @@ def test_all_else_works_where_torch_is_not_installed(words, code):
 
 @pytest.mark.parametrize("declaration", backend.CPU_DECLARATIONS, ids=lambda d: d.reason[:40])
 def test_a_declaration_says_why_where_and_since_when(declaration):
-    assert declaration.outcome in (Outcome.DEVIATES, Outcome.UNSUPPORTED)
+    assert declaration.outcome in (Outcome.DEVIATES, Outcome.UNSUPPORTED, Outcome.CRASHED)
     assert len(declaration.reason) > 20
     assert declaration.link.startswith("https://")
     assert datetime.date.fromisoformat(declaration.date) <= datetime.datetime.now(datetime.UTC).date()
