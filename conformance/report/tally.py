@@ -34,8 +34,8 @@ class Tally:
     witness: Verdict | None = None
     calls: int = 0
     vacuous_calls: int = 0
-    _call: object = None
-    _vacuous_call: object = None
+    _last: object = field(default=None, init=False, repr=False, compare=False)
+    _last_vacuous: object = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, verdict: Verdict) -> Tally:
@@ -54,13 +54,13 @@ class Tally:
             self.compared += verdict.compared
             self.share = max(self.share, verdict.share)
         if verdict.case is not None and verdict.outcome not in _SETTLED:
-            self._count(_call(verdict.case), vacuous=verdict.outcome is Outcome.VACUOUS)
+            self._count(_numbers_of(verdict.case), vacuous=verdict.outcome is Outcome.VACUOUS)
 
     def _count(self, call: object, *, vacuous: bool) -> None:
-        if call != self._call:
-            self._call, self.calls = call, self.calls + 1
-        if vacuous and call != self._vacuous_call:
-            self._vacuous_call, self.vacuous_calls = call, self.vacuous_calls + 1
+        if call != self._last:
+            self._last, self.calls = call, self.calls + 1
+        if vacuous and call != self._last_vacuous:
+            self._last_vacuous, self.vacuous_calls = call, self.vacuous_calls + 1
 
     @property
     def cases(self) -> int:
@@ -92,7 +92,7 @@ class Tally:
         return self.witness is not None or self.outcome is Outcome.VACUOUS
 
 
-def _call(case: Case) -> object:
+def _numbers_of(case: Case) -> object:
     """Return what tells calls apart, but for how they are put and how their arrays lie in memory."""
     arrays = tuple((fill.kind, fill.shape, fill.seed, fill.scale) for fill in case.inputs.values())
     return arrays, dict(case.attributes)
