@@ -13,8 +13,9 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -24,9 +25,11 @@ from conformance import cells
 from conformance import run as pipe
 from conformance.discovery import find_backend
 from conformance.fills import Fill
-from conformance.model import Backend, Operator
+from conformance.model import Backend, Gradient, Operator
 from conformance.operators import operators as all_operators
 from conformance.report.tally import Tally
+
+Timed = TypeVar("Timed", Operator, Gradient)
 
 
 class Clock:
@@ -63,17 +66,21 @@ class Clock:
 def measure(clock: Clock, backend: Backend, operator: Operator, examples: int) -> int:
     """Judge all cells of one operator under the clock; return how many cases were judged."""
     tally = Tally(backend.name, "all", operator.name, "all")
-    timed = Operator(
-        **{
-            **vars(operator),
-            "reference": clock.timed("reference", operator.reference),
-            "bounds": clock.timed("reference", operator.bounds),
-        }
-    )
+    gradient = operator.gradient and _timed(clock, operator.gradient)
+    timed = replace(_timed(clock, operator), gradient=gradient)
     for cell in cells.cells(backend, [operator.name]):
         clocked = cells.Cell(backend, timed, cell.dtype, cell.check)
         clock.timed("drawing", pipe.run_cell)(clocked, tally.add, examples=examples)
     return tally.counts.total()
+
+
+def _timed(clock: Clock, asked: Timed) -> Timed:
+    """Return an operator, or its gradient, whose reference and bounds are under the clock."""
+    return replace(
+        asked,
+        reference=clock.timed("reference", asked.reference),
+        bounds=clock.timed("reference", asked.bounds),
+    )
 
 
 @click.command()
