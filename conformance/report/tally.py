@@ -12,7 +12,7 @@ from conformance.model import Case, Outcome, Verdict
 # Where more calls than this share could not have differed, and that is no chance, a cell has not been tested and fails.
 VACUOUS_SHARE = 0.02
 STANDARD_DEVIATIONS = 3
-_SETTLED = (Outcome.UNAVAILABLE, Outcome.UNBOUND, Outcome.UNSUPPORTED)
+_UNASKED = (Outcome.UNAVAILABLE, Outcome.UNBOUND, Outcome.UNSUPPORTED)
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Tally:
         if verdict.outcome is not Outcome.DEVIATES:  # what is declared to be far off says nothing of the rest
             self.compared += verdict.compared
             self.share = max(self.share, verdict.share)
-        if verdict.case is not None and verdict.outcome not in _SETTLED:
+        if verdict.case is not None and verdict.outcome not in _UNASKED:
             self._count(_numbers_of(verdict.case), vacuous=verdict.outcome is Outcome.VACUOUS)
 
     def _count(self, call: object, *, vacuous: bool) -> None:
@@ -65,14 +65,14 @@ class Tally:
     @property
     def cases(self) -> int:
         """How many cases were judged."""
-        return self.counts.total() - sum(self.counts[outcome] for outcome in _SETTLED)
+        return self.counts.total() - sum(self.counts[outcome] for outcome in _UNASKED)
 
     @property
     def outcome(self) -> Outcome:
         """The outcome of the cell: that of its witness if it has one, else what its cases add up to."""
         if self.witness is not None:
             return self.witness.outcome
-        for settled in _SETTLED:
+        for settled in _UNASKED:
             if self.counts[settled] and not self.cases:
                 return settled
         if not self.compared or self._mostly_vacuous:
