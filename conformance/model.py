@@ -243,7 +243,8 @@ class Backend:
     name, tensors, cotangent); None where the backend has no gradients. layouts: by name, functions that lay a tensor
     out otherwise in memory and leave its values; what is called "broadcast" gets arrays that are the same along their
     first axis. threads: sets how many threads the engine may use, and returns how many it could. device: where a tensor
-    is. from_numpy, to_numpy: the border; to_numpy keeps the dtype (bfloat16 as ml_dtypes').
+    is. clear: sets a tensor's memory to 0, so that an answer that shares it is seen where `from_numpy` copies.
+    from_numpy, to_numpy: the border; to_numpy keeps the dtype (bfloat16 as ml_dtypes').
     arithmetic: what is promised for a case. dialect: a name in reference.dialects. unavailable: None, or why the
     backend cannot run here. about: versions and device, for the head of a report. address: what leads to the backend on
     a command line, where that is not its name. script: (case, its arrays as source of nested lists, the names of those
@@ -266,6 +267,7 @@ class Backend:
     layouts: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     threads: Callable[[int], int] | None = None
     device: Callable[[Any], object] | None = None
+    clear: Callable[[Any], object] | None = None
     script: Callable[[Case, Mapping[str, str], Sequence[str]], str] | None = None
 
     def functions(self) -> Mapping[str, Callable[..., Any]]:

@@ -176,11 +176,13 @@ def _judge_purity(case: Case, purity: Purity, answered: Sequence[Array]) -> Find
 def _judge_equal(expected: Arrays, actual: Arrays, dtype: str) -> Finding:
     """Compare what must be the same bits."""
     for name, array in expected.items():
+        if array.dtype.kind not in "iub" and array.dtype != numpy_dtype(dtype):
+            return Finding(Outcome.DIFFERS, 1, np.inf, f"{name} has dtype {array.dtype}, expected {dtype}")
         if array.shape != actual[name].shape or array.dtype != actual[name].dtype:
             shown = f"{actual[name].dtype}{list(actual[name].shape)}, expected {array.dtype}{list(array.shape)}"
             return Finding(Outcome.DIFFERS, 1, np.inf, f"{name} is {shown}")
     wide, again = ({name: _wide(name, array) for name, array in part.items()} for part in (expected, actual))
-    bounds = {name: Bound(np.zeros(array.shape)) for name, array in wide.items()}
+    bounds = {name: Bound(np.zeros(array.shape), zero_sign=True) for name, array in wide.items()}
     return judge_values(wide, again, bounds, format_of(dtype))
 
 

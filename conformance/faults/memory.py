@@ -54,6 +54,18 @@ def _writes_to_last() -> Mistake:
     return mistake
 
 
+def _sign_of_zeros() -> Mistake:
+    """Give every other answer with -0 for 0."""
+    sign = cycle((0.0, -0.0))
+
+    def mistake(right: Binding, **call: Any) -> Any:
+        result = right(**call)
+        first = _first(result)
+        return _with_first(result, np.where(first == 0, next(sign), first).astype(first.dtype))
+
+    return mistake
+
+
 def _one_buffer() -> Mistake:
     kept: dict[tuple[Any, ...], Array] = {}
 
@@ -184,5 +196,16 @@ FAULTS = (
             kind="nondeterminism",
         )
         for name in ("conv2d", "relu", "batch_norm")
+    ),
+    *(
+        fault(
+            f"{name}-signs-of-zeros",
+            "the sign of a zero is another one every other time",
+            name,
+            "purity",
+            _sign_of_zeros(),
+            kind="nondeterminism",
+        )
+        for name in ("relu", "conv2d", "pad")
     ),
 )

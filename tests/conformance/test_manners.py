@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import threading
 from dataclasses import replace
 
@@ -142,6 +144,37 @@ def test_an_answer_of_another_shape_the_second_time_is_seen():
     shapes = iter([8, 4, 8, 8, 8])
     verdict = verdict_on(f"repeat.{RELU}", with_relu(lambda input: right(input)[:, : next(shapes)]))
     assert "a second call answers otherwise: output is float32[2, 4], expected float32[2, 8]" in verdict.reason
+
+
+@pytest.mark.parametrize("dtype", [np.longdouble, object])
+def test_an_answer_of_a_strange_dtype_is_told(dtype):
+    verdict = verdict_on(f"repeat.{RELU}", with_relu(lambda input: right(input).astype(dtype)))
+    assert verdict.outcome is Outcome.DIFFERS
+    assert re.search(r"output has dtype \S+, expected float32$", verdict.reason)
+
+
+@pytest.mark.parametrize("signs", [(0.0, -0.0), (0.0, 0.0)])
+def test_the_sign_of_a_zero_is_one_of_the_same_bits(signs):
+    sign = itertools.cycle(signs)
+    verdict = verdict_on(f"repeat.{RELU}", with_relu(lambda input: right(input) + np.float32(0) * 0 + next(sign)))
+    assert verdict.outcome is Outcome.CONFORMS  # x + -0 is x, and relu has no -0 of its own
+    zeros = with_relu(lambda input: np.where(input > 0, input, np.float32(next(sign))))
+    differs = len(set(map(str, signs))) > 1
+    assert (verdict_on(f"repeat.{RELU}", zeros).outcome is Outcome.DIFFERS) == differs
+
+
+@pytest.mark.parametrize("clear", [None, lambda tensor: tensor.fill(0)])
+def test_shared_memory_behind_a_border_that_copies_is_seen_if_tensors_can_be_cleared(clear):
+    backend = replace(with_relu(views), from_numpy=np.array, clear=clear)
+    verdict = verdict_on(f"repeat.{RAMP}", backend)
+    assert verdict.outcome is (Outcome.DIFFERS if clear else Outcome.CONFORMS)
+
+
+def test_all_of_the_memory_of_torch_is_cleared():
+    tensor = CPU.from_numpy(np.arange(1, 7, dtype=np.float32).reshape(2, 3))
+    shown = tensor[0].expand(4, 3)  # of which several elements are one
+    CPU.clear(shown)
+    assert not tensor.any()
 
 
 def test_an_answer_of_nothing_but_zeros_proves_nothing():

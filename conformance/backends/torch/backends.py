@@ -45,6 +45,10 @@ def _device(tensor: Any) -> object:
     return tensor.device
 
 
+def _clear(tensor: Any) -> None:
+    tensor.untyped_storage().fill_(0)  # all of it, whatever part of it the tensor shows
+
+
 def _threads(count: int) -> int:
     import torch
 
@@ -82,6 +86,7 @@ BACKENDS = (
         layouts=LAYOUTS,
         threads=_threads,
         device=_device,
+        clear=_clear,
         script=script,
     ),
     *(
@@ -97,6 +102,7 @@ BACKENDS = (
             vjp=vjp,
             layouts=LAYOUTS,
             device=_device,
+            clear=_clear,
             script=partial(script, tf32=tf32),
         )
         for tf32 in (False, True)
