@@ -25,7 +25,7 @@ from conformance.formats import DTYPES
 from conformance.lines import LineError, parse
 from conformance.model import Backend, Outcome, Verdict
 from conformance.operators import operators
-from conformance.options import with_examples
+from conformance.options import Writable, with_examples
 from conformance.power_command import power
 from conformance.replay import cell_of
 from conformance.replay import replay as replay_case
@@ -73,7 +73,9 @@ def asked_somewhere(command: Callable[..., None]) -> Callable[..., None]:
 
 
 reproducible = click.option(
-    "--repro", type=click.Path(path_type=Path), help="Write the first failure as a stand-alone script."
+    "--repro",
+    type=Writable(),
+    help="Write the first failure as a script; one of a law, of purity or of large arrays replays its line.",
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,6 +12,20 @@ import click
 from conformance.profiles import EXAMPLES, PROFILES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Writable(click.Path):
+    """A file that can be written, which is seen before there is anything to write."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the path, if its folder is there and can be written to."""
+        path = Path(os.fsdecode(super().convert(value, parameter, context)))
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"{path}: must be a file in a folder that is there and can be written to", parameter, context)
+        return path
 
 
 def _profile(context: click.Context, parameter: click.Parameter, value: str | None) -> None:

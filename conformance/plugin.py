@@ -86,7 +86,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--convformance-repro",
         metavar="FILE",
-        help="write the first failure as a stand-alone script",
+        help="write the first failure as a script; one of a law, of purity or of large arrays replays its line",
     )
 
 
@@ -143,6 +143,9 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[ASKED] = [with_deviations(backend, _deviations(config)) for backend in found]
         except ValueError as error:
             raise pytest.UsageError(printable(str(error))) from error
+    script = config.getoption("--convformance-repro")
+    if script and not (config.invocation_params.dir / script).parent.is_dir():
+        raise pytest.UsageError(f"--convformance-repro={script}: must be a file in a folder that is there")
     if config.getoption("--convformance-json"):
         from conformance.record import Record
 

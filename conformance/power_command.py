@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from conformance import __version__
 from conformance.checks import CHECKS
 from conformance.operators import operators
-from conformance.options import with_examples
+from conformance.options import Writable, with_examples
 from conformance.power import Task, perform_all, tasks
 from conformance.report.power_table import facts, markdown, print_tables
 from conformance.report.trials import Clearance, Trial, shortfalls
@@ -50,8 +50,8 @@ KEPT_AFTER = 10.0  # seconds
     "-j", "--processes", default=os.cpu_count() or 1, type=click.IntRange(1), help="How many to use; default: as cores."
 )
 @click.option("--variants/--no-variants", default=True, help="Whether the honest variants are tried too.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write every trial.")
-@click.option("--markdown", "markdown_path", type=click.Path(path_type=Path), help="Write the tables as a page.")
+@click.option("--json", "json_path", type=Writable(), help="Write every trial.")
+@click.option("--markdown", "markdown_path", type=Writable(), help="Write the tables as a page.")
 def power(
     seeds: tuple[int, ...],
     examples: int,
@@ -68,6 +68,8 @@ def power(
     not, 2 on wrong usage, 130 if interrupted: what was tried is shown and written all the same.
     """
     todo = tasks(seeds, examples=examples, of_operators=of_operators, of_checks=of_checks, with_variants=variants)
+    if not todo:
+        raise click.UsageError("there is no fault and no variant of what is named")
     console = Console()
     console = console if console.is_terminal else Console(width=120)
 
@@ -89,7 +91,7 @@ def power(
         markdown_path.write_text(markdown(trials, clearances, command), encoding="utf-8")
     if interrupted:
         sys.exit(INTERRUPTED)
-    sys.exit(FALLS_SHORT if shortfalls(trials, clearances) or not found else 0)
+    sys.exit(FALLS_SHORT if shortfalls(trials, clearances) else 0)
 
 
 def _apart(found: Sequence[Trial | Clearance]) -> tuple[list[Trial], list[Clearance]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from conformance.model import Backend, Case, Declaration, Outcome
+
+FUNCTIONS = {"convolve": "convolve", "cross_correlate": "correlate"}  # by our names, those of scipy.signal
 
 
 @cache
@@ -18,7 +20,7 @@ def bindings() -> Mapping[str, Callable[..., Any]]:
     def direct(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda input, kernel, mode="full": function(input, kernel, mode=mode, method="direct")
 
-    return {"convolve": direct(signal.convolve), "cross_correlate": direct(signal.correlate)}
+    return {name: direct(getattr(signal, function)) for name, function in FUNCTIONS.items()}
 
 
 def _no_scipy() -> str | None:
@@ -33,6 +35,16 @@ def _about() -> str:
     import scipy
 
     return f"scipy {scipy.__version__}"
+
+
+def _script(case: Case, literals: Mapping[str, str], leaves: Sequence[str]) -> str:
+    """Return the call as users of SciPy write it."""
+    lines = ["from scipy import signal", ""]
+    for name, fill in case.inputs.items():
+        lines.append(f"{name} = np.array({literals[name]}, dtype=np.{fill.dtype}).reshape({fill.shape})")
+    mode = case.attributes.get("mode", "full")
+    lines.append(f'result = signal.{FUNCTIONS[case.operator]}(input, kernel, mode={mode!r}, method="direct")')
+    return "\n".join([*lines, "answers = [(str(result.dtype), result)]", ""])
 
 
 def _swapped(case: Case) -> bool:
@@ -76,5 +88,6 @@ BACKENDS = (
         unavailable=_no_scipy,
         about=_about,
         declarations=DECLARATIONS,
+        script=_script,
     ),
 )

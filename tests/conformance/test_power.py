@@ -181,6 +181,18 @@ def test_a_single_output_one_unit_off_is_seen() -> None:
     assert {fault.check for fault in one_ulp} == {"values", "gradients"}
 
 
+@pytest.mark.parametrize("option", ["--json", "--markdown"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_tried(option: str, tmp_path: Path) -> None:
+    done = run("-o", "relu", option, str(tmp_path / "missing" / "file"))
+    assert done.exit_code == 2
+    assert "must be a file in a folder that is there and can be written to" in " ".join(done.output.split())
+
+
+def test_a_selection_of_nothing_is_wrong_usage() -> None:
+    done = run("-c", "precision", "--no-variants")
+    assert (done.exit_code, "no fault and no variant" in done.output) == (2, True)
+
+
 def test_a_check_that_is_no_check_is_wrong_usage() -> None:
     assert run("-c", "everything").exit_code == 2
     assert "values" in CHECKS

@@ -155,6 +155,24 @@ def test_the_commands_write_a_script_of_what_they_found(tmp_path):
     assert (again.exit_code, "replay a line of it with --repro" in again.output) == (2, True)
 
 
+def test_pytest_tells_of_a_script_that_cannot_be_written_before_it_begins(pytester):
+    told = pytester.runpytest_inprocess("--pyargs", "conformance", "--convformance-repro=missing/repro.py")
+    assert told.ret == pytest.ExitCode.USAGE_ERROR
+    told.stderr.fnmatch_lines(["*--convformance-repro=missing/repro.py: must be a file in a folder that is there"])
+
+
+def test_a_script_for_scipy_needs_nothing_but_scipy_and_numpy(tmp_path):
+    pytest.importorskip("scipy")
+    lines = (
+        'convolve(input=integers(float32[2,5], seed=1, scale=3), kernel=ramp(float32[2,2]), mode="same")',
+        "cross_correlate(input=normal(float64[4], seed=1, scale=1), kernel=ramp(float64[2]))",
+        "cross_correlate(input=ramp(float64[0,2]), kernel=ramp(float64[2]))",
+    )
+    texts = [script_of(find_backend("scipy"), line) for line in lines]
+    assert not [text for text in texts if "import conformance" in text or "from conformance" in text]
+    assert [code for _, code in played(tmp_path, texts)] == ["0"] * len(lines)
+
+
 def test_pytest_writes_a_script_of_what_it_found(pytester):
     pytester.makepyfile(mine=MODULE)
     words = ["--pyargs", "conformance", "--backend", "mine:WRONG", "-k", "float32 and values", "-p", "no:cacheprovider"]
