@@ -15,6 +15,7 @@ from conformance.mistakes import accepting, calling, in_the_right_shape, refusin
 from conformance.model import KINDS_OF_FAULTS, Fault
 from conformance.operators import operators
 from conformance.power import try_fault
+from conformance.profiles import EXAMPLES
 from reference.constraints import ConstraintError
 
 BANK = faults()
@@ -26,7 +27,9 @@ TOGETHER = sorted({(fault.operator, fault.check) for fault in BANK.values()})
 @pytest.mark.parametrize(("operator", "check"), TOGETHER)
 def test_faults_are_caught_and_their_twins_conform(operator: str, check: str) -> None:
     some = [fault for fault in BANK.values() if (fault.operator, fault.check) == (operator, check)]
-    trials = [try_fault(fault) for fault in sorted(some, key=lambda fault: fault.dtype)]
+    # Nearly all show in a quarter of the budget. `convformance power` gives it whole, to the twins too.
+    trials = [try_fault(fault, examples=EXAMPLES // 4) for fault in sorted(some, key=lambda fault: fault.dtype)]
+    trials = [trial if trial.caught is not None else try_fault(BANK[trial.name]) for trial in trials]
     assert not [f"{trial.name}: {trial.false_alarm}" for trial in trials if trial.false_alarm is not None]
     assert not [trial.name for trial in trials if trial.caught is None]
 
