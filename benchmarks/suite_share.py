@@ -3,33 +3,33 @@
     python benchmarks/suite_share.py [BACKEND] [--examples N]
 
 The suite's own part is what is left when the reference (on the values and, for the bound, on their absolute values)
-and the backend are taken away: drawing cases, making their arrays, the formulas of the bounds, comparing. The backend
-is asked in this process, so that what it takes is known.
+and the backend are taken away: drawing cases, making their arrays, the formulas of the bounds, comparing. Reference is
+what `reference` itself computes, wherever it is called from. The backend is asked in this process, so that what it
+takes is known.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from conformance import cells
-from conformance import run as pipe
-from conformance.discovery import find_backend
-from conformance.fills import Fill
-from conformance.model import Backend, Gradient, Operator
-from conformance.operators import operators as all_operators
-from conformance.report.tally import Tally
+import reference
+import reference.vjp
 
-Timed = TypeVar("Timed", Operator, Gradient)
+# The modules of `conformance` are imported late, when the functions that they take of `reference` are under the clock.
+if TYPE_CHECKING:
+    from conformance.model import Backend, Operator
 
 
 class Clock:
@@ -65,22 +65,29 @@ class Clock:
 
 def measure(clock: Clock, backend: Backend, operator: Operator, examples: int) -> int:
     """Judge all cells of one operator under the clock; return how many cases were judged."""
+    from conformance import cells
+    from conformance import run as pipe
+    from conformance.report.tally import Tally
+
     tally = Tally(backend.name, "all", operator.name, "all")
-    gradient = operator.gradient and _timed(clock, operator.gradient)
-    timed = replace(_timed(clock, operator), gradient=gradient)
+    gradient = operator.gradient
+    gradient = gradient and replace(gradient, bounds=clock.timed("bound", gradient.bounds))
+    timed = replace(operator, bounds=clock.timed("bound", operator.bounds), gradient=gradient)
     for cell in cells.cells(backend, [operator.name]):
         clocked = cells.Cell(backend, timed, cell.dtype, cell.check)
         clock.timed("drawing", pipe.run_cell)(clocked, tally.add, examples=examples)
     return tally.counts.total()
 
 
-def _timed(clock: Clock, asked: Timed) -> Timed:
-    """Return an operator, or its gradient, whose reference and bounds are under the clock."""
-    return replace(
-        asked,
-        reference=clock.timed("reference", asked.reference),
-        bounds=clock.timed("reference", asked.bounds),
-    )
+def wrap_reference(clock: Clock, module: ModuleType) -> None:
+    """Put what a module has of the functions of `reference` under the clock, but those that only look at arguments."""
+    for name, function in list(vars(module).items()):
+        computes = inspect.isfunction(function) and function.__module__ not in (
+            "reference.arrays",
+            "reference.constraints",
+        )
+        if computes and function.__module__.startswith("reference."):
+            setattr(module, name, clock.timed("reference", inspect.unwrap(function)))
 
 
 @click.command()
@@ -88,19 +95,25 @@ def _timed(clock: Clock, asked: Timed) -> Timed:
 @click.option("--examples", default=100, show_default=True)
 def main(backend: str, examples: int) -> None:
     """Print the shares for every operator of BACKEND."""
-    chosen = find_backend(backend)
+    clock = Clock()
+    wrap_reference(clock, reference)
+    wrap_reference(clock, reference.vjp)
+    from conformance import cells
+    from conformance import run as pipe
+    from conformance.discovery import find_backend
+    from conformance.fills import Fill
+    from conformance.operators import operators as all_operators
+
+    chosen, operators = find_backend(backend), all_operators()
+    for name in list(sys.modules):
+        if name.startswith("conformance."):
+            wrap_reference(clock, sys.modules[name])
     parts = ("drawing", "arrays", "reference", "bound", "backend", "judging")
     table = Table("operator", "cases", "us a case", *parts, "suite's own", title=f"share of a case's time, {backend}")
-    clock = Clock()
-    operators = all_operators()
     list(pipe.run(chosen, operators=["relu"], examples=1))  # imports the framework before the clock runs
     cells.answer = clock.timed("backend", cells.answer)
     pipe.judge_answer = clock.timed("judging", pipe.judge_answer)
     Fill.array = clock.timed("arrays", Fill.array)  # type: ignore[method-assign]
-    for module in list(sys.modules.values()):
-        for formula in ("sum_of_products", "normalized", "statistics", "blended", "copies"):
-            if module.__name__.startswith("conformance.operators.") and hasattr(module, formula):
-                setattr(module, formula, clock.timed("bound", getattr(module, formula)))
     total: dict[str, float] = defaultdict(float)
     everything = 0
     for name, operator in operators.items():
