@@ -152,8 +152,9 @@ def table(kind: str, found: Iterable[list[str]]) -> str:
     return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in found)])
 
 
-def report(meetings: list[Meeting], command: str) -> str:
-    """Return the page."""
+def report(meetings: list[Meeting], command: str, planned: int) -> str:
+    """Return the page; planned: how many faults there were to meet."""
+    ended = f", which was ended after {len(meetings)} of {planned} faults" if len(meetings) < planned else ""
     structural = [m for m in meetings if m.kind != UNSTRUCTURAL]
     rounding = [m for m in meetings if m.kind == UNSTRUCTURAL]
     seconds = sorted(m.seconds for m in meetings)
@@ -164,7 +165,7 @@ def report(meetings: list[Meeting], command: str) -> str:
     ]
     parts = [
         "# What a failure looks like: how often the diagnosis is right",
-        f"As measured by `{command}` with convformance {__version__}.",
+        f"As measured by `{command}` with convformance {__version__}{ended}.",
         __doc__.strip().split("\n\n", 2)[2],
         EXPLAINED,
         f"A diagnosis took {seconds[len(seconds) // 2]:.2f} seconds in the middle and {seconds[-1]:.2f} at most.",
@@ -186,14 +187,15 @@ def report(meetings: list[Meeting], command: str) -> str:
 def main(only: str, every: int, seed: int, processes: int, markdown: Path | None) -> None:
     """Meet the faults, and print what was said of them."""
     names = [name for name in faults() if only in name][::every]
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        meetings = list(track(pool.map(partial(meet, seed=seed), names), "meeting faults", len(names)))
     words: list[Any] = ["python benchmarks/diagnosis.py", *([f"--only {only}"] if only else [])]
-    words += [*([f"--every {every}"] if every > 1 else []), f"--seed {seed}"]
-    page = report(meetings, " ".join(words))
-    Console().print(Markdown(page))
-    if markdown is not None:
-        markdown.write_text(page, encoding="utf-8")
+    command = " ".join([*words, *([f"--every {every}"] if every > 1 else []), f"--seed {seed}"])
+    meetings: list[Meeting] = []
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for meeting in track(pool.map(partial(meet, seed=seed), names), "meeting faults", len(names)):
+            meetings.append(meeting)
+            if markdown is not None:  # as they come: the whole bank takes an hour
+                markdown.write_text(report(meetings, command, len(names)), encoding="utf-8")
+    Console().print(Markdown(report(meetings, command, len(names))))
 
 
 if __name__ == "__main__":
