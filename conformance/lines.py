@@ -144,9 +144,9 @@ class _Reader:
     def _check_options(self, start: int, kind: str, shape: Shape, seed: Any, scale: Any) -> None:
         if type(seed) is not int or not 0 <= seed < 2**32:
             self._refuse(start, f"seed={_quoted(seed)} must be a whole number from 0 to 2**32 - 1")
-        least = -(2.0**62) if kind == "offset" else 0
-        if type(scale) not in (int, float) or not least < scale < 2**62:
-            self._refuse(start, f"scale={_quoted(scale)} must be a number above {least:g} and below 2**62")
+        least, bits = -(2.0**62) if kind == "offset" else 0, 127 if kind == "normal" else 62
+        if type(scale) not in (int, float) or not least < scale < 2**bits:
+            self._refuse(start, f"scale={_quoted(scale)} must be a number above {least:g} and below 2**{bits}")
         whole = kind in ("integers", "odd", "tiny", "repeated", *WHOLE_KINDS)
         if whole and (type(scale) is not int or (kind == "odd" and not 2 <= scale <= 53)):
             self._refuse(start, f"scale={_quoted(scale)} must be a whole number, of 2 to 53 for odd")

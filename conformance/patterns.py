@@ -11,6 +11,8 @@ import math
 from conformance.formats import format_of
 from conformance.model import Geometry, Pattern
 
+LARGE = 2.0**50  # whose products all formats hold, but float16
+
 
 def limit_of(dtype: str) -> int:
     """Return up to where sums are sized: what the usual accumulator holds exactly and the output can store."""
@@ -59,7 +61,7 @@ def special_products(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     if geometry.shapes.get("bias") is not None:
         patterns.append(Pattern(("integers", 2), {"bias": ("nans", 1)}))
     if dtype != "float16":
-        patterns.append(Pattern(("normal", 2.0**50)))
+        patterns.append(Pattern(("normal", LARGE)))
     if geometry.terms == 1:  # there is no partial sum that might overflow first: the result must be infinite
         patterns.append(Pattern(("integers", 2), {"input": ("huge", 1)}))
     return tuple(patterns)

@@ -72,8 +72,9 @@ class Ranges:
 _VALUES = {1: Ranges(80, 5, 4, 3, 4, 1), 2: Ranges(16, 5, 3, 3, 3, 1), 3: Ranges(7, 3, 2, 2, 2, 1)}
 _SPECIAL = {1: Ranges(9, 5, 4, 3, 4), 2: Ranges(5, 4, 3, 3, 3), 3: Ranges(3, 3, 2, 2, 2)}
 _SIZES = {1: Ranges(9, 7, 6, 4, 12, 2), 2: Ranges(6, 5, 5, 4, 8, 2), 3: Ranges(4, 4, 4, 3, 5, 2)}
-WIDE = 32
+BEYOND = 32, 13, 29  # added to a few: on both sides of the widths of vectors
 FEW = 4
+WRAP = 2**32  # what 32 bits lose: a number looks as if this were not added
 
 
 def ranges(purpose: str, rank: int) -> Ranges:
@@ -104,7 +105,7 @@ def window_axis(
     """Draw an axis on which `output` windows fit, with up to stride - 1 elements left over, or missing under ceil."""
     kernel, stride = choose.whole(1, reach.kernel), choose.whole(1, reach.stride)
     dilation = choose.whole(1, reach.dilation) if dilated and kernel > 1 else 1
-    output = _extent(choose, reach) + (WIDE if wide else 0)
+    output = _extent(choose, reach) + widened(choose, wide)
     span = (output - 1) * stride + dilation * (kernel - 1) + 1
     most = kernel // 2 if pool else min(reach.padding, dilation * (kernel - 1) + reach.beyond)
     padding = choose.whole(0, min(most, (span - 1) // 2))
@@ -131,7 +132,7 @@ def transposed_axis(choose: Choices, reach: Ranges, *, wide: bool = False) -> tu
     """Draw an axis of a transposed convolution whose padding leaves something, and its output padding."""
     kernel, stride = choose.whole(1, reach.kernel), choose.whole(1, reach.stride)
     dilation = choose.whole(1, reach.dilation) if kernel > 1 else 1
-    size = _extent(choose, reach) + (WIDE if wide else 0)
+    size = _extent(choose, reach) + widened(choose, wide)
     extra = choose.whole(0, max(stride, dilation) - 1)
     full = (size - 1) * stride + dilation * (kernel - 1) + 1 + extra
     padding = choose.whole(0, min(reach.padding, dilation * (kernel - 1) + reach.beyond, (full - 1) // 2))
@@ -157,7 +158,8 @@ def filled(operator: str, geometry: Geometry, pattern: Pattern, dtype: str, seed
         if shape is not None:
             kind, scale = pattern.kinds.get(name, pattern.rest)
             own = "int64" if kind in WHOLE_KINDS else dtype
-            scale = int(scale) if scale == int(scale) else scale  # as kinds of whole numbers spell it
+            # As kinds of whole numbers spell it; a line has no larger integers than that.
+            scale = int(scale) if scale == int(scale) and abs(scale) < 2**53 else scale
             inputs[name] = Fill(kind, own, shape, 0 if kind == "ramp" else seed + offset, scale)
     return Case(operator, inputs, {**geometry.attributes, **pattern.attributes}, manner)
 
@@ -170,6 +172,11 @@ def batch_size(choose: Choices, purpose: str, most: int = 3) -> int:
 def stretched(choose: Choices, *dimensions: str) -> str:
     """Draw which one dimension is large in this case, most often none: vector widths and odd tails are crossed."""
     return choose.one_of(("none",) * 3 + dimensions)
+
+
+def widened(choose: Choices, wide: bool) -> int:
+    """Draw by how much an axis is longer that is the one that is large in this case; 0 for the others."""
+    return choose.one_of(BEYOND) if wide else 0
 
 
 def shorter_along(rank: int, shorter: int) -> int:

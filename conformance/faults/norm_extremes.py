@@ -41,6 +41,11 @@ def _flushed(x: Array) -> Array:
     return np.where(np.abs(x) < format_of(x.dtype.name).least_normal, 0, x)
 
 
+def _cut(x: Array) -> Array:
+    """Return the array with what is finite brought to 2**40 at most."""
+    return np.where(np.isfinite(x), np.clip(x, -(2.0**40), 2.0**40), x).astype(x.dtype)
+
+
 def _zero_without_variance(form: NormCall, var: Array) -> Array:
     return np.where(var == 0, np.nan, root_of(form, var))
 
@@ -136,6 +141,21 @@ SIZES = (
 )
 
 SPECIAL = (
+    *(
+        _fault(
+            f"{kind}_norm",
+            "special",
+            "large-cut",
+            "large values are cut off at 2**40",
+            taking("input", _cut),
+            dtype=dtype,
+            kind="special",
+        )
+        for kind, dtype in (
+            *(("batch", "float32"), ("instance", "float64"), ("group", "bfloat16"), ("layer", "float32")),
+            *(("rms", "bfloat16"), ("local_response", "float32")),
+        )
+    ),
     _fault(
         "instance_norm",
         "special",

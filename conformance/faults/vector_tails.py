@@ -56,6 +56,10 @@ def _skipping(axis: int, most: int) -> Mistake:
     return taking("weight", lambda w: zeroed(w, *(slice(None),) * axis, slice(most, None)))
 
 
+def _wide(call: Call) -> bool:
+    return bool(call["input"].shape[-1] > 16)
+
+
 def _channels(call: Call) -> int:
     return int(call["input"].shape[1])
 
@@ -183,7 +187,24 @@ VALUES: tuple[tuple[str, str, str, str, Mistake], ...] = (
     ),
 )
 
+WIDE = (
+    *(("pad", "float32"), ("flatten", "bfloat16"), ("pixel_shuffle", "float64"), ("pixel_unshuffle", "float16")),
+    *(("max_unpool1d", "float32"), ("max_unpool3d", "float32"), ("fractional_max_pool3d", "float64")),
+    *(("adaptive_avg_pool3d", "float32"), ("adaptive_max_pool3d", "float16"), ("lp_pool3d", "float32")),
+    ("cross_entropy", "float32"),
+)
 FAULTS: tuple[Fault, ...] = (
+    *(
+        fault(
+            f"{operator}-wide-rows",
+            "the last element is lost in rows of more than 16",
+            operator,
+            "values",
+            where(_wide, taking("input", lambda x: zeroed(x, ..., -1))),
+            dtype,
+        )
+        for operator, dtype in WIDE
+    ),
     *(fault(f"{op}-{name}", sentence, op, "values", mistake, dtype) for op, name, sentence, dtype, mistake in VALUES),
     *(
         fault(

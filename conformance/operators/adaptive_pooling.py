@@ -9,7 +9,7 @@ import reference.vjp
 from conformance.formats import Array
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator
 from conformance.operators import pools
-from conformance.strategies import WIDE, Choices, drawn, shorter_along
+from conformance.strategies import WRAP, Choices, drawn, shorter_along, widened
 from reference.adaptive_pooling import regions
 from reference.pooling_windows import Windows
 
@@ -36,7 +36,10 @@ def _geometries(rank: int, average: bool) -> Any:
 
 def _axis(choose: Choices, purpose: str, reach: int, large: str) -> tuple[int, int]:
     """Draw an input and an output size: any, windows that all have one size, one window, or more than elements."""
-    n, o = choose.whole(1, reach) + WIDE * (large == "wide"), choose.whole(0 if purpose == "sizes" else 1, reach)
+    n, o = (
+        choose.whole(1, reach) + widened(choose, large == "wide"),
+        choose.whole(0 if purpose == "sizes" else 1, reach),
+    )
     if large == "kernel":
         return pools.LONG * o, o
     relation = choose.one_of(("any", "any", "even", "one", "more"))
@@ -83,7 +86,7 @@ def _rejections(rank: int) -> Any:
             ("input-rank", {"input": (*x, 1, 1)}),
             ("input-rank", {"input": x[2:]}),
             ("spatial-size", {"input": (*x[:2], 0, *x[3:])}),
-            ("output-size", {"output_size": -1}),
+            *(("output-size", {"output_size": size}) for size in (-1, 1 - WRAP)),
             ("output-size", {"output_size": (*(2,) * (rank - 1), -1)}),
             ("output-size", {"output_size": (2,) * (rank + 1)}),
             ("output-size", {"output_size": ()}),

@@ -28,7 +28,7 @@ from conformance.operators.convolution import (
 )
 from conformance.operators.products import Shapes, product_bounds, product_gradient
 from conformance.patterns import exact_products, real_products, special_products
-from conformance.strategies import Axis, Choices, drawn, shorter_along, spelled, transposed_axis
+from conformance.strategies import WRAP, Axis, Choices, drawn, shorter_along, spelled, transposed_axis
 
 # Real layers: groups, channels of a group in and out; size, kernel, stride, padding, dilation; output padding.
 _LAYERS = (
@@ -131,7 +131,7 @@ def _rejections(geometry: Geometry) -> Breakages:
         ("input-channels", three),
         ("output-channels", {"weight": (w[0], 0, *w[2:]), "bias": None}),
         *(("output-padding", {"output_padding": value}) for value in (most, -1, *HUGE)),
-        *(("output-size", {"padding": value}) for value in (1000, *HUGE)),
+        *(("output-size", {"padding": value}) for value in (1000, *HUGE, WRAP)),
         ("padding", {"padding": "same"}),
     ]
 

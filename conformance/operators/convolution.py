@@ -17,6 +17,7 @@ from conformance.operators.products import Shapes, product_bounds, product_gradi
 from conformance.patterns import exact_products, real_products, special_products
 from conformance.strategies import (
     FEW,
+    WRAP,
     Axis,
     Choices,
     Ranges,
@@ -239,11 +240,11 @@ def layer_rejections(geometry: Geometry) -> Breakages:
         ("groups", {"groups": 0}),
         ("groups", {"groups": -1}),
         ("groups", {"groups": 1.5}),
-        *(("input-channels", {"groups": huge}) for huge in HUGE),
+        *(("input-channels", {"groups": n}) for n in (*HUGE, WRAP + geometry.attributes.get("groups", 1))),
         ("spatial-size", {"input": (*x[:2], 0, *x[3:]), "padding": 0}),
     ]
     for name, least in numbers:
-        wrong = (least - 1, least + 0.5, (least,) * (rank + 1), *(-huge for huge in HUGE))
+        wrong = (least - 1, least + 0.5, (least,) * (rank + 1), *(-huge for huge in HUGE), least - WRAP)
         broken += [(name, {name: value}) for value in wrong]
     return [*broken, ("stride", {"stride": -1}), ("padding", {"padding": "everywhere"})]
 
@@ -262,7 +263,10 @@ def _rejections(geometry: Geometry) -> Breakages:
         ("output-channels", {"input": (x[0], 4, *x[2:]), "weight": (5, 2, *w[2:]), "bias": None, "groups": 2}),
         ("kernel-fits", {"weight": (*w[:-1], x[-1] + 100), "padding": 0}),
         # Not 2**62, whose extent overflows 64 bits: who takes that for a fit may then fill all memory there is.
-        ("kernel-fits", {"weight": (*w[:2], *(3,) * rank), "dilation": HUGE[0], "padding": 0}),
+        *(
+            ("kernel-fits", {"weight": (*w[:2], *(3,) * rank), "dilation": n, "padding": 0})
+            for n in (HUGE[0], WRAP, WRAP + 1)
+        ),
         ("padding", {"padding": "same", "stride": 2}),
     ]
 

@@ -12,7 +12,7 @@ import reference.vjp
 from conformance.model import Arrays, Attributes, Breakages, Geometry, Operator, Pattern
 from conformance.operators.convolution import shape_of
 from conformance.operators.products import Shapes, product_bounds, product_gradient
-from conformance.patterns import exact_products, real_products
+from conformance.patterns import LARGE, exact_products, real_products
 from conformance.strategies import Choices, drawn, ranges, stretched
 
 MODES = ("full", "same", "valid")
@@ -52,7 +52,7 @@ def _gradient_terms(shapes: Shapes, attributes: Attributes) -> dict[str, int]:
 def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     patterns = [Pattern(("integers", 2), {"input": (kind, 1)}) for kind in ("nans", "infinities")]
     patterns.append(Pattern(("integers", 2), {"input": ("tiny", 100)}))
-    return (*patterns, Pattern(("normal", 2.0**50))) if dtype != "float16" else tuple(patterns)
+    return (*patterns, Pattern(("normal", LARGE))) if dtype != "float16" else tuple(patterns)
 
 
 def _window(flipped: bool) -> Any:

@@ -13,7 +13,7 @@ from conformance.bounds import gamma
 from conformance.formats import Array, round_bits
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator, Pattern
 from conformance.operators import pools
-from conformance.strategies import WIDE, Choices, drawn, spelled
+from conformance.strategies import WRAP, Choices, drawn, spelled, widened
 from reference.fractional_pooling import fractional_windows
 from reference.pooling_windows import Windows
 
@@ -27,7 +27,7 @@ def _geometries(rank: int) -> Any:
         reach, tight = pools.reach_of(large, purpose, rank), choose.whole(0, 7) == 7
         kernel = tuple(choose.whole(1, reach.kernel) for _ in range(rank))
         output = tuple(choose.whole(1, min(reach.output, 8)) for _ in range(rank))
-        wide = [WIDE * (large == "wide" and purpose == "values" and i == rank - 1) for i in range(rank)]
+        wide = [widened(choose, large == "wide" and purpose == "values" and i == rank - 1) for i in range(rank)]
         # Where windows fit tightly no random number moves them, nor where their pace is a whole number; but then their
         # places are not rounded either. NaN cannot be waived, and not all gradients should be.
         whole = purpose == "special" or (purpose not in ("values", "sizes") and choose.whole(0, 2) < 2)
@@ -134,13 +134,13 @@ def _rejections(rank: int) -> Any:
         return [
             ("input-rank", {"input": (*x, 1, 1)}),
             ("spatial-size", {"input": (*x[:2], 0, *x[3:])}),
-            ("kernel-size", {"kernel_size": 0}),
+            *(("kernel-size", {"kernel_size": size}) for size in (0, 1 - WRAP)),
             ("kernel-size", {"kernel_size": (1,) * (rank + 1)}),
-            ("output-size", {**sized, "output_size": 0}),
+            *(("output-size", {**sized, "output_size": size}) for size in (0, 1 - WRAP)),
             ("output-size", {**sized, "output_size": (1,) * (rank + 1)}),
             ("output-size", {"output_ratio": None, "output_size": None}),
             ("output-ratio", {"output_size": None, "output_ratio": (1.5,) * rank}),
-            ("kernel-fits", {**sized, "kernel_size": max(x[2:]) + 1}),
+            *(("kernel-fits", {**sized, "kernel_size": size}) for size in (max(x[2:]) + 1, 1 + WRAP)),
             ("kernel-fits", {**sized, "kernel_size": 1, "output_size": max(x[2:]) + 1}),
             ("random-samples", {"random_samples": (*samples[:2], rank + 1)}),
             ("random-samples", {"random_samples": (samples[0], samples[1] + 1, rank)}),

@@ -21,7 +21,7 @@ from conformance.operators.normalization import (
     reshaped,
     with_eps,
 )
-from conformance.strategies import Choices, batch_size, drawn, stretched
+from conformance.strategies import WRAP, Choices, batch_size, drawn, stretched
 
 
 @drawn
@@ -120,7 +120,7 @@ def _group_rejections(geometry: Geometry) -> Breakages:
         ("num-groups", {"num_groups": 0}),
         ("num-groups", {"num_groups": -1}),
         ("num-groups", {"num_groups": c + 1}),
-        ("num-groups", {"num_groups": 2**40}),
+        ("num-groups", {"num_groups": WRAP + groups}),
         ("num-groups", {"input": (x[0], 4 * groups + 2, *x[2:]), "num_groups": 4, "weight": None, "bias": None}),
         ("values-per-group", {"input": (1, c), "num_groups": c}),
         ("weight", {"weight": (c + 1,)}),
@@ -139,7 +139,7 @@ def _layer_rejections(geometry: Geometry) -> Breakages:
     broken: Breakages = [
         ("normalized-shape", {"normalized_shape": (), **alone}),
         ("normalized-shape", {"normalized_shape": (*axes[:-1], axes[-1] + 1), **alone}),
-        ("normalized-shape", {"normalized_shape": (*axes[:-1], -1), **alone}),
+        *(("normalized-shape", {"normalized_shape": (*axes[:-1], n), **alone}) for n in (-1, axes[-1] + WRAP)),
         ("normalized-shape", {"normalized_shape": (1, *x), **alone}),
         ("normalized-shape", {"input": (*x, axes[-1] + 1)}),
         ("normalized-shape", {"input": (), **alone}),

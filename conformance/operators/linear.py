@@ -7,7 +7,7 @@ import math
 import reference
 from conformance.model import Arrays, Attributes, Breakages, Geometry, Operator, Pattern
 from conformance.operators.products import Shapes, product_bounds, product_gradient
-from conformance.patterns import exact_products, real_products
+from conformance.patterns import LARGE, exact_products, real_products
 from conformance.strategies import Choices, batch_size, drawn
 
 
@@ -42,7 +42,7 @@ def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     guests = ("nans", "infinities", "nonfinite")
     patterns = [Pattern(("integers", 2), {name: (kind, 1)}) for name in ("input", "weight") for kind in guests]
     patterns.append(Pattern(("integers", 2), {"input": ("tiny", 100), "bias": ("tiny", 100)}))
-    return (*patterns, *(() if dtype == "float16" else (Pattern(("normal", 2.0**50)),)))
+    return (*patterns, *(() if dtype == "float16" else (Pattern(("normal", LARGE)),)))
 
 
 def _window(inputs: Arrays, attributes: Attributes, index: tuple[int, ...]) -> Arrays:

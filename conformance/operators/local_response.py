@@ -12,7 +12,8 @@ import reference.vjp
 from conformance.bounds import REFERENCE, gamma, stored
 from conformance.formats import Array, Format
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator, Pattern
-from conformance.strategies import Choices, batch_size, drawn, stretched
+from conformance.patterns import LARGE
+from conformance.strategies import WRAP, Choices, batch_size, drawn, stretched
 from reference.local_response import LocalCall, channel_sums, local_call
 
 DEFAULTS: dict[str, Any] = {"alpha": 1e-4, "beta": 0.75, "k": 1.0}
@@ -56,10 +57,13 @@ def _real(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
 def _special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     """Return NaN and infinities, which reach only channels near them, and subnormals, whose squares are 0.
 
-    Values near the largest have squares that overflow in all formats but those with a wider accumulator.
+    Last, values as large as their squares allow; of larger ones these overflow without a wider accumulator.
     """
     guests = (("nans", 1), ("infinities", 1), ("tiny", 100))
-    return tuple(Pattern(guest, attributes={"alpha": 1.0}) for guest in guests)
+    patterns = [Pattern(guest, attributes={"alpha": 1.0}) for guest in guests]
+    if dtype != "float16":
+        patterns.append(Pattern(("normal", LARGE), attributes={"alpha": 1.0, "beta": 0.75}))
+    return tuple(patterns)
 
 
 def _call(inputs: Arrays, attributes: Attributes) -> LocalCall:
@@ -175,8 +179,7 @@ def _rejections(geometry: Geometry) -> Breakages:
     broken: Breakages = [
         ("input-rank", {"input": x[:2]}),
         ("input-rank", {"input": x[:1]}),
-        ("size", {"size": 0}),
-        ("size", {"size": -1}),
+        *(("size", {"size": size}) for size in (0, -1, 1 - WRAP)),
     ]
     return broken
 
@@ -207,6 +210,11 @@ OPERATORS = (
         rejections=_rejections,
         accepted=_accepted,
         gradient=Gradient(reference.vjp.local_response_norm, _gradient_patterns, _gradient_bounds),
+        # Both of the network that it was made for.
+        layers=lambda shorter: [
+            Geometry({"input": (1, channels, n // shorter, n // shorter)}, {"size": 5, "k": 2.0}, 6)
+            for channels, n in ((96, 55), (256, 27))
+        ],
         per_sample=lambda attributes: ("input",),
         conventions={"extra": "lrn_extra", "scale": "lrn_scale"},
     ),

@@ -14,7 +14,7 @@ from conformance.formats import Array
 from conformance.intervals import Interval, Steps, where
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator, Pattern
 from conformance.operators.activation import VECTORS
-from conformance.strategies import Choices, batch_size, drawn
+from conformance.strategies import WRAP, Choices, batch_size, drawn
 
 FAR = 1000.0  # from where on an exponential overflows, or vanishes, in all formats
 
@@ -70,9 +70,14 @@ def _softmax_geometries(choose: Choices, purpose: str) -> Geometry:
     return Geometry({"input": shape}, {"dim": dim - len(shape) if dim and choose.flag() else dim})
 
 
+def _many_classes(shorter: int) -> list[Geometry]:
+    """Return the scores of a classifier, and those of the tokens of a sentence for every other."""
+    return [Geometry({"input": (8 // shorter, 1000)}, {"dim": -1}), Geometry({"input": (2, 4, 64, 64)}, {"dim": 3})]
+
+
 def _softmax_rejections(geometry: Geometry) -> Breakages:
     rank = len(geometry.shapes["input"] or ())
-    return [("dim", {"dim": rank}), ("dim", {"dim": -rank - 1})]
+    return [("dim", {"dim": dim}) for dim in (rank, -rank - 1, WRAP, -WRAP)]
 
 
 def _softmax_accepted(geometry: Geometry) -> Breakages:
@@ -144,6 +149,7 @@ def _softmax_operator(
         accepted=_softmax_accepted,
         gradient=Gradient(getattr(reference.vjp, name), _pulled, pulled_bounds),
         per_sample=lambda attributes: () if attributes["dim"] == 0 else ("input",),
+        layers=_many_classes,
     )
 
 
@@ -301,5 +307,8 @@ OPERATORS = (
         accepted=_cross_entropy_accepted,
         gradient=Gradient(reference.vjp.cross_entropy, _pulled, _cross_entropy_pulled_bounds),
         per_sample=lambda attributes: ("input", "target") if attributes.get("reduction") == "none" else (),
+        layers=lambda shorter: [
+            Geometry({"input": (8 // shorter, 1000), "target": (8 // shorter,), "weight": None}, {})
+        ],
     ),
 )

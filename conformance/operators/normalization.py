@@ -25,6 +25,7 @@ from conformance.model import (
     Pattern,
 )
 from conformance.norm_bounds import Moments, Norm, blended, gradients, moments, normalized
+from conformance.patterns import LARGE
 from conformance.strategies import Choices, batch_size, drawn, stretched
 
 EPS = 1e-5
@@ -75,7 +76,10 @@ def real_norms(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
 
 
 def special_norms(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
-    """Return NaN and infinities, which reach only what shares statistics with them; subnormals; and no variance."""
+    """Return NaN and infinities, which reach only what shares statistics with them; subnormals; and no variance.
+
+    Last, values as large as their squares allow.
+    """
     half = dtype in ("float16", "bfloat16")  # in which statistics may be kept, and the least eps be lost beside them
     variances = {"running_var": ("positive", 4)}
     tiny = {"input": ("tiny", 500), "running_mean": ("tiny", 500), **variances}
@@ -84,6 +88,8 @@ def special_norms(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
     if "bias" not in geometry.shapes or geometry.shapes["bias"] is not None:  # else a constant less its mean is 0
         constant = {"input": ("paired", 2.0**-60), **variances}
         patterns.append(Pattern(("integers", 3), constant, {"eps": 0.1} if half else {}))
+    if dtype != "float16":
+        patterns.append(Pattern(("integers", 3), {"input": ("normal", LARGE), **variances}))
     return tuple(patterns)
 
 
@@ -141,6 +147,17 @@ def reshaped(inputs: Arrays, shape: Sequence[int], *names: str) -> list[Array | 
 def _switch(pooled: bool) -> tuple[str, bool]:
     """Return the attribute that says whether a channel's own statistics are used, and its default."""
     return ("training", False) if pooled else ("use_input_stats", True)
+
+
+def _special(pooled: bool) -> Data:
+    def special(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
+        """Return also values near 1e30 where the statistics are given, so that nothing is squared."""
+        switch, default = _switch(pooled)
+        near = Pattern(("integers", 3), {"input": ("normal", 2.0**100), "running_var": ("positive", 4)})
+        given = dtype != "float16" and not geometry.attributes.get(switch, default)
+        return (*special_norms(geometry, dtype), *((near,) if given else ()))
+
+    return special
 
 
 def _geometries(pooled: bool) -> Any:
@@ -291,6 +308,7 @@ def _operator(name: str, pooled: bool, exact: Sequence[Pattern]) -> Operator:
         name,
         view,
         exact,
+        special=_special(pooled),
         geometries=_geometries(pooled),
         bounds=_bounds(view),
         window=_window(pooled),

@@ -10,14 +10,17 @@ import numpy as np
 import reference
 from conformance.bounds import copies, sum_of_products
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator, Pattern
-from conformance.strategies import Choices, batch_size, drawn
+from conformance.strategies import WRAP, Choices, batch_size, drawn, stretched, widened
 
 
 @drawn
 def _geometries(choose: Choices, purpose: str) -> Geometry:
     mode = choose.one_of(("constant", "reflect", "replicate", "circular"))
     rank = choose.whole(1, 3)
-    shape = (batch_size(choose, purpose), choose.whole(1, 3), *(choose.whole(1, 6) for _ in range(rank)))
+    large = stretched(choose, "channels", "wide") if purpose == "values" else "none"
+    spatial = [choose.whole(1, 6) for _ in range(rank)]
+    spatial[-1] += widened(choose, large == "wide")
+    shape = (batch_size(choose, purpose), choose.whole(1, 3) + widened(choose, large == "channels"), *spatial)
     if mode == "constant":
         axes = choose.whole(1, rank)
         most, least = dict.fromkeys(shape, 4), 3
@@ -86,11 +89,15 @@ def _rejections(geometry: Geometry) -> Breakages:
     broken: Breakages = [
         ("pad", {**plain, "pad": (1,)}),
         ("pad", {**plain, "pad": (1,) * (2 * len(x) + 2)}),
-        ("output-size", {**plain, "pad": (-x[-1], -1)}),
+        *(("output-size", {**plain, "pad": pad}) for pad in ((-x[-1], -1), (-WRAP, 1))),
         ("mode", {"mode": "everywhere", "value": None}),
         ("value", {"mode": "replicate", "value": 1.5, "pad": (1,) * reach}),
         ("pad-size", {"mode": "reflect", "value": None, "pad": (x[-1], *(0,) * (reach - 1))}),
         ("pad-size", {"mode": "circular", "value": None, "pad": (x[-1] + 1, *(0,) * (reach - 1))}),
+        *(
+            ("pad-size", {"mode": mode, "value": None, "pad": (0, WRAP) * (reach // 2)})
+            for mode in ("reflect", "circular")
+        ),
     ]
     return broken
 
@@ -120,5 +127,9 @@ OPERATORS = (
         accepted=_accepted,
         gradient=Gradient(reference.vjp.pad, _pulled, _pulled_bounds),
         per_sample=lambda attributes: ("input",),
+        layers=lambda shorter: [
+            Geometry({"input": (1, 64, 56 // shorter, 56)}, {"pad": (1, 1, 1, 1)}),
+            Geometry({"input": (1, 64, 56 // shorter, 56)}, {"pad": (3, 3, 3, 3), "mode": "reflect"}),
+        ],
     ),
 )

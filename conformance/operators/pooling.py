@@ -14,7 +14,7 @@ import reference.vjp
 from conformance.formats import Array
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator
 from conformance.operators import pools
-from conformance.strategies import Axis, Choices, drawn, spelled, window_axis
+from conformance.strategies import WRAP, Axis, Choices, drawn, spelled, window_axis
 from reference.avg_pooling import divisors
 from reference.constraints import per_axis
 from reference.pooling_windows import Windows, pool_windows
@@ -123,16 +123,14 @@ def kernel_rejections(rank: int, geometry: Geometry) -> Breakages:
         ("input-rank", {"input": (*x, 1, 1)}),
         ("input-rank", {"input": x[2:]}),
         ("spatial-size", {"input": (*x[:2], 0, *x[3:])}),
-        ("kernel-size", {"kernel_size": 0}),
-        ("kernel-size", {"kernel_size": -1}),
-        ("stride", {"stride": 0}),
-        ("stride", {"stride": -1}),
-        ("kernel-fits", {"kernel_size": max(x[2:]) + 100, "ceil_mode": False}),
-        ("kernel-fits", {"kernel_size": HUGE, "ceil_mode": False}),
+        *(("kernel-size", {"kernel_size": size}) for size in (0, -1, 1 - WRAP)),
+        *(("stride", {"stride": step}) for step in (0, -1, 1 - WRAP)),
+        # Along one axis who takes 2**32 taps for a fit may walk over all of them, for many seconds.
+        *(
+            ("kernel-fits", {"kernel_size": size, "ceil_mode": False})
+            for size in (max(x[2:]) + 100, 2**31, WRAP + 1)[: 2 if rank == 1 else 3]
+        ),
     ]
-
-
-HUGE = 2**31  # the least that 32 bits do not hold
 
 
 def _rejections(rank: int, average: bool) -> Any:
@@ -145,14 +143,13 @@ def _rejections(rank: int, average: bool) -> Any:
         ]
         broken += [
             ("kernel-size", {"kernel_size": (2,) * (rank + 1), "padding": 0}),
-            ("padding", {"padding": -1}),
+            *(("padding", {"padding": n}) for n in (-1, -WRAP)),
             ("padding", {"padding": (0,) * (rank + 1)}),
             ("pool-padding", {"kernel_size": 3, "padding": 4, **dense}),
         ]
         if not average:
             broken += [
-                ("dilation", {"dilation": 0}),
-                ("dilation", {"dilation": -1}),
+                *(("dilation", {"dilation": n}) for n in (0, -1, 1 - WRAP)),
                 ("dilation", {"dilation": (1,) * (rank + 1)}),
             ]
         elif rank > 1:

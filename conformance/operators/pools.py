@@ -26,8 +26,9 @@ FORWARD = ("values", "sizes", "special", "rejections")
 
 def planes(choose: Choices, purpose: str, rank: int) -> tuple[int, int, str]:
     """Draw how many samples and channels there are, and which one dimension is large."""
-    dimensions = {"values": ("channels", "batch", "wide", "kernel")[: 4 if rank < 3 else 1], "special": ("wide",)}
-    large = stretched(choose, *(dimensions.get(purpose, ()) if rank < 3 or purpose == "values" else ()))
+    kinds = ("channels", "batch", "wide", "kernel") if rank < 3 else ("channels", "wide")
+    dimensions = {"values": kinds, "special": ("wide",) if rank < 3 else ()}
+    large = stretched(choose, *dimensions.get(purpose, ()))
     batch = batch_size(choose, purpose) + 4 * (large == "batch")
     channels = choose.whole(1, 6 if purpose == "values" else 3)
     return (batch, channels, large) if large != "channels" else (1, choose.one_of(CHANNELS), large)
@@ -36,7 +37,7 @@ def planes(choose: Choices, purpose: str, rank: int) -> tuple[int, int, str]:
 def reach_of(large: str, purpose: str, rank: int) -> Ranges:
     """Return how far an axis may reach: what is large in one dimension is small in the others."""
     reach = ranges(purpose, rank)
-    if large in ("channels", "kernel"):
+    if large in ("channels", "kernel") or (large == "wide" and rank == 3):
         reach = replace(reach, output=min(reach.output, FEW))
     return replace(reach, kernel=LONG) if large == "kernel" else reach
 

@@ -13,7 +13,7 @@ from conformance.bounds import copies
 from conformance.fills import Shape
 from conformance.formats import Array
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator, Pattern
-from conformance.strategies import Choices, batch_size, drawn
+from conformance.strategies import WRAP, Choices, batch_size, drawn, stretched, widened
 
 
 def exact(geometry: Geometry, dtype: str) -> tuple[Pattern, ...]:
@@ -58,6 +58,7 @@ def _operator(
     rejections: Callable[[Geometry], Breakages],
     accepted: Callable[[Geometry], Breakages],
     per_sample: Callable[[Attributes], tuple[str, ...]],
+    layers: Callable[[int], list[Geometry]],
 ) -> Operator:
     return Operator(
         name=name,
@@ -72,12 +73,15 @@ def _operator(
         accepted=accepted,
         gradient=Gradient(getattr(reference.vjp, name), pulled, _bounds),
         per_sample=per_sample,
+        layers=layers,
     )
 
 
 @drawn
 def _flatten_geometries(choose: Choices, purpose: str) -> Geometry:
-    shape = (batch_size(choose, purpose, 4), *(choose.whole(purpose != "sizes", 5) for _ in range(choose.whole(1, 4))))
+    axes = [choose.whole(purpose != "sizes", 5) for _ in range(choose.whole(1, 4))]
+    axes[-1] += widened(choose, purpose == "values" and stretched(choose, "wide") == "wide")
+    shape = (batch_size(choose, purpose, 4), *axes)
     start = choose.whole(0, len(shape) - 1)
     end = choose.whole(start, len(shape) - 1)
     attributes = {} if start == 0 else {"start_dim": start - len(shape) if choose.flag() else start}
@@ -88,9 +92,8 @@ def _flatten_geometries(choose: Choices, purpose: str) -> Geometry:
 def _flatten_rejections(geometry: Geometry) -> Breakages:
     rank = len(geometry.shapes["input"] or ())
     return [
-        ("start-dim", {"start_dim": rank}),
-        ("start-dim", {"start_dim": -rank - 1}),
-        ("end-dim", {"end_dim": rank}),
+        *(("start-dim", {"start_dim": dim}) for dim in (rank, -rank - 1, WRAP)),
+        *(("end-dim", {"end_dim": dim}) for dim in (rank, rank - 1 - WRAP)),
         ("dim-order", {"start_dim": 1, "end_dim": 0}),
     ]
 
@@ -104,8 +107,10 @@ def _factor(choose: Choices, purpose: str) -> tuple[int, Shape, Shape, tuple[int
     """Draw a factor, the axes before the channels, the channels, and a height and a width."""
     # Where samples are taken apart there must be some, and where one is a NaN there must be others.
     lead = tuple(batch_size(choose, purpose) for _ in range(choose.whole(purpose in ("purity", "laws", "special"), 2)))
-    channels = choose.whole(purpose != "sizes", 3)
-    return choose.whole(1, 4), lead, (channels,), (choose.whole(1, 4), choose.whole(1, 5))
+    large = stretched(choose, "channels", "wide") if purpose == "values" else "none"
+    channels = choose.whole(purpose != "sizes", 3) + widened(choose, large == "channels")
+    size = choose.whole(1, 4), choose.whole(1, 5) + widened(choose, large == "wide")
+    return choose.whole(1, 4), lead, (channels,), size
 
 
 @drawn
@@ -124,8 +129,8 @@ def _shuffle_rejections(geometry: Geometry) -> Breakages:
     shape = geometry.shapes["input"] or ()
     return [
         ("input-rank", {"input": shape[-2:]}),
-        ("upscale-factor", {"upscale_factor": 0}),
-        ("upscale-factor", {"upscale_factor": -2}),
+        *(("upscale-factor", {"upscale_factor": factor}) for factor in (0, -2, 1 - WRAP)),
+        ("channels", {"input": (*shape[:-3], 4, *shape[-2:]), "upscale_factor": 2 + WRAP}),
         ("channels", {"input": (*shape[:-3], 6, *shape[-2:]), "upscale_factor": 2}),
     ]
 
@@ -134,8 +139,8 @@ def _unshuffle_rejections(geometry: Geometry) -> Breakages:
     shape = geometry.shapes["input"] or ()
     return [
         ("input-rank", {"input": shape[-2:]}),
-        ("downscale-factor", {"downscale_factor": 0}),
-        ("downscale-factor", {"downscale_factor": -2}),
+        *(("downscale-factor", {"downscale_factor": factor}) for factor in (0, -2, 1 - WRAP)),
+        ("spatial-size", {"input": (*shape[:-2], 4, 4), "downscale_factor": 2 + WRAP}),
         ("spatial-size", {"input": (*shape[:-2], 3, 4), "downscale_factor": 2}),
         ("spatial-size", {"input": (*shape[:-2], 4, 3), "downscale_factor": 2}),
     ]
@@ -161,7 +166,22 @@ OPERATORS = (
         _flatten_rejections,
         _flatten_accepted,
         lambda attributes: ("input",) if "start_dim" in attributes else (),
+        lambda shorter: [Geometry({"input": (2, 512 // shorter, 7, 7)}, {"start_dim": 1})],
     ),
-    _operator("pixel_shuffle", _shuffle_geometries, _shuffle_rejections, _nothing, _of_batches),
-    _operator("pixel_unshuffle", _unshuffle_geometries, _unshuffle_rejections, _nothing, _of_batches),
+    _operator(
+        "pixel_shuffle",
+        _shuffle_geometries,
+        _shuffle_rejections,
+        _nothing,
+        _of_batches,
+        lambda shorter: [Geometry({"input": (1, 256, 32 // shorter, 32)}, {"upscale_factor": 2})],
+    ),
+    _operator(
+        "pixel_unshuffle",
+        _unshuffle_geometries,
+        _unshuffle_rejections,
+        _nothing,
+        _of_batches,
+        lambda shorter: [Geometry({"input": (1, 64, 64 // shorter, 64)}, {"downscale_factor": 2})],
+    ),
 )

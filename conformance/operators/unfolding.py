@@ -14,7 +14,18 @@ from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, 
 from conformance.operators.convolution import landing_taps, shape_of
 from conformance.operators.products import Shapes, Terms, product_bounds, product_gradient
 from conformance.patterns import exact_copies, exact_products, real_products, special_copies, special_products
-from conformance.strategies import Axis, Choices, batch_size, drawn, ranges, spelled, stretched, window_axis
+from conformance.strategies import (
+    WRAP,
+    Axis,
+    Choices,
+    batch_size,
+    drawn,
+    ranges,
+    spelled,
+    stretched,
+    widened,
+    window_axis,
+)
 from reference.constraints import per_axis
 
 
@@ -53,8 +64,11 @@ def _fold_geometries(choose: Choices, purpose: str) -> Geometry:
 @drawn
 def _matrix_geometries(choose: Choices, purpose: str) -> Geometry:
     rank = choose.whole(1, 3)
+    # A matrix has as many rows as there are outputs, and as many columns as inputs: one of all is large.
+    large = stretched(choose, "channels", "wide") if purpose == "values" and rank == 1 else "none"
     groups, into, out = choose.whole(1, 2), choose.whole(1, 2), choose.whole(1, 2)
-    axes = [window_axis(choose, ranges("special", rank)) for _ in range(rank)]
+    into += widened(choose, large == "channels")
+    axes = [window_axis(choose, ranges("special", rank), wide=large == "wide") for _ in range(rank)]
     attributes = {"input_size": tuple(a.size for a in axes), **_window_attributes(axes), "groups": groups}
     del attributes["kernel_size"]
     return Geometry({"weight": (groups * out, into, *(a.kernel for a in axes))}, attributes)
@@ -103,8 +117,8 @@ def _matrix_window(inputs: Arrays, attributes: Attributes, index: tuple[int, ...
 def _steps_refused(rank: int) -> Breakages:
     """Return strides, dilations and padding that nothing takes."""
     return [
-        *((name, {name: value}) for name in ("stride", "dilation") for value in (0, -1, (1,) * (rank + 1))),
-        *(("padding", {"padding": value}) for value in (-1, (0,) * (rank + 1))),
+        *((name, {name: value}) for name in ("stride", "dilation") for value in (0, -1, 1 - WRAP, (1,) * (rank + 1))),
+        *(("padding", {"padding": value}) for value in (-1, -WRAP, (0,) * (rank + 1))),
     ]
 
 
@@ -116,8 +130,12 @@ def _unfold_rejections(geometry: Geometry) -> Breakages:
         ("input-rank", {"input": (n, c, *spatial, 1)}),
         ("input-rank", {"input": (c, spatial[0])}),
         ("spatial-size", {"input": (n, c, 0, spatial[1])}),
-        *(("kernel-size", {"kernel_size": value}) for value in (0, -1, (1, 1, 1))),
-        ("kernel-fits", {"kernel_size": spatial[1] + 100, "dilation": 1, "padding": 0}),
+        *(("kernel-size", {"kernel_size": value}) for value in (0, -1, 1 - WRAP, (1, 1, 1))),
+        *(
+            ("kernel-fits", {"kernel_size": value, "dilation": 1, "padding": 0})
+            for value in (spatial[1] + 100, 1 + WRAP)
+        ),
+        ("kernel-fits", {"kernel_size": 2, "dilation": WRAP, "padding": 0}),
     ]
 
 
@@ -129,8 +147,11 @@ def _fold_rejections(geometry: Geometry) -> Breakages:
         ("rank", {"rank": 0}),
         ("input-rank", {"input": (1, n, rows, columns)}),
         ("spatial-size", {"output_size": (0, size[1])}),
-        *(("kernel-size", {"kernel_size": value}) for value in (0, -1, (1, 1, 1))),
-        ("kernel-fits", {"output_size": (1, 1), "kernel_size": 3, "dilation": 1, "padding": 0}),
+        *(("kernel-size", {"kernel_size": value}) for value in (0, -1, 1 - WRAP, (1, 1, 1))),
+        *(
+            ("kernel-fits", {"output_size": (1, 1), "kernel_size": value, "dilation": 1, "padding": 0})
+            for value in (3, 1 + WRAP)
+        ),
         ("windows", {"input": (n, rows, columns + 1)}),
         (
             "columns",
@@ -151,9 +172,24 @@ def _matrix_rejections(geometry: Geometry) -> Breakages:
         ("kernel-size", {"weight": (*w[:2], 0, *w[3:])}),
         ("groups", {"groups": 0}),
         ("output-channels", {"weight": (3, *w[1:]), "groups": 2}),
-        *(("input-size", {"input_size": value}) for value in (0, (1,) * (rank + 1))),
+        *(("input-size", {"input_size": value}) for value in (0, 1 - WRAP, (1,) * (rank + 1))),
         ("kernel-fits", {"weight": (*w[:2], *(100,) * rank), "padding": 0}),
+        ("kernel-fits", {"weight": (*w[:2], *(2,) * rank), "dilation": WRAP, "padding": 0}),
     ]
+
+
+def _columns_of_layers(shorter: int) -> list[Geometry]:
+    """Return the images whose columns make a convolution of 3 by 3, and one of patches, a product of matrices."""
+    return [
+        Geometry({"input": (1, 64, 28 // shorter, 28)}, {"kernel_size": 3, "padding": 1}),
+        Geometry({"input": (1, 3, 224 // shorter, 224)}, {"kernel_size": 16 // shorter, "stride": 16 // shorter}),
+    ]
+
+
+def _columns_onto_layers(shorter: int) -> list[Geometry]:
+    size = 28 // shorter, 28
+    given = {"output_size": size, "kernel_size": 3, "padding": 1}
+    return [Geometry({"input": (1, 64 * 9, math.prod(size))}, given, 9)]
 
 
 def _unbatched(geometry: Geometry) -> Breakages:
@@ -176,6 +212,7 @@ OPERATORS = (
             reference.vjp.unfold, lambda shapes, attributes: {"input": _columns("cotangent")(shapes, attributes)}
         ),
         per_sample=lambda attributes: ("input",),
+        layers=_columns_of_layers,
     ),
     Operator(
         name="fold",
@@ -194,6 +231,7 @@ OPERATORS = (
             _copied,
         ),
         per_sample=lambda attributes: ("input",),
+        layers=_columns_onto_layers,
     ),
     Operator(
         name="conv_matrix",

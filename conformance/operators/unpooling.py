@@ -11,7 +11,7 @@ import reference.vjp
 from conformance.bounds import copies
 from conformance.model import Arithmetic, Arrays, Attributes, Bound, Breakages, Geometry, Gradient, Operator, Pattern
 from conformance.operators import pools
-from conformance.strategies import FEW, WIDE, Choices, Ranges, drawn, spelled
+from conformance.strategies import FEW, WRAP, Choices, Ranges, drawn, shorter_along, spelled, widened
 from reference.constraints import per_axis
 
 
@@ -36,7 +36,7 @@ def _geometries(rank: int) -> Any:
 
 def _axis(choose: Choices, reach: Ranges, wide: bool) -> tuple[int, int, int, int, int]:
     """Draw windows, kernel, stride, padding and output size along an axis, with a place for every window."""
-    windows = choose.whole(1, min(reach.output, 9) if choose.flag() else FEW) + WIDE * wide
+    windows = choose.whole(1, min(reach.output, 9) if choose.flag() else FEW) + widened(choose, wide)
     kernel, stride, change = choose.whole(1, reach.kernel), choose.whole(1, reach.stride), choose.whole(0, 6) - 3
     padding = choose.whole(0, kernel // 2)
     if (windows - 1) * stride + kernel - 2 * padding < windows:
@@ -104,13 +104,12 @@ def _rejections(rank: int) -> Any:
         broken: Breakages = [
             ("input-rank", {"input": (*x, 1, 1), "indices": (*x, 1, 1)}),
             ("spatial-size", {"input": (*x[:2], 0, *x[3:]), "indices": (*x[:2], 0, *x[3:])}),
-            ("kernel-size", {**plain, "kernel_size": 0}),
-            ("kernel-size", {**plain, "kernel_size": -1}),
-            ("stride", {**plain, "stride": 0}),
+            *(("kernel-size", {**plain, "kernel_size": size}) for size in (0, -1, 1 - WRAP)),
+            *(("stride", {**plain, "stride": step}) for step in (0, 1 - WRAP)),
             ("padding", {"padding": -1, "output_size": None}),
             ("output-size", {"output_size": tuple(n + 1000 for n in _size(geometry))}),
             ("output-size", {"output_size": (*_size(geometry), 1)}),
-            ("output-size", {"output_size": None, "padding": 1000}),
+            *(("output-size", {"output_size": None, "padding": wide}) for wide in (1000, WRAP)),
             ("indices", {"indices": (*x[:-1], x[-1] + 1)}),
             ("indices", {"indices": ("below", 1)}),
         ]
@@ -132,6 +131,16 @@ def _accepted(geometry: Geometry) -> Breakages:
     ]
 
 
+def _layers(rank: int) -> Any:
+    """Return what undoes the last pools of networks that segment images: many planes, and few windows of each."""
+
+    def layers(shorter: int) -> list[Geometry]:
+        shape = (1, 64, *(max(28 // shorter_along(rank, shorter), 1),) * rank)
+        return [Geometry({"input": shape, "indices": shape}, {"kernel_size": 2})]
+
+    return layers
+
+
 def _operator(rank: int) -> Operator:
     name = f"max_unpool{rank}d"
     return Operator(
@@ -147,6 +156,7 @@ def _operator(rank: int) -> Operator:
         accepted=_accepted,
         gradient=Gradient(getattr(reference.vjp, name), _cotangents, _bounds),
         per_sample=lambda attributes: ("input", "indices"),
+        layers=_layers(rank),
     )
 
 

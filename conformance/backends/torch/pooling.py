@@ -155,6 +155,17 @@ DECLARATIONS = (
     ),
     Declaration(
         Outcome.DEVIATES,
+        operators=("fractional_max_pool2d", "fractional_max_pool3d"),
+        applies=lambda case: min(_along(case, "kernel_size", 1)) < -(2**31),
+        reason="of a kernel size 32 bits are read, so that a negative one may look legal; others never come to an end",
+        link=f"{SOURCES}/FractionalMaxPool2d.cpp",
+        date="2026-11-22",
+        witness="fractional_max_pool2d(input=ramp(float32[2,1,2,2]), random_samples=unit(float32[2,1,2]), "
+        "kernel_size=-4294967295, output_size=1)",
+        checks=("rejections",),
+    ),
+    Declaration(
+        Outcome.DEVIATES,
         operators=("fractional_max_pool3d",),
         applies=_fits_tightly,
         reason="windows that fit tightly are refused, in three dimensions only",
