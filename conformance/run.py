@@ -107,6 +107,8 @@ def run_cell(
         seed=zlib.crc32(f"{seed} {cell.id}".encode()),
         shrink=shrink,
     )
+    if trials.empty and not probes:
+        tell(cell.verdict(Outcome.UNSUPPORTED, "all that it would ask needs what is declared or not bound"))
     if again is True:
         tell(_explained(cell, trials.witnesses[-1]) if shrink else trials.witnesses[-1])
     elif again is False:
@@ -140,6 +142,7 @@ class _Trials:
         self._cell, self._tell = cell, tell
         self._remembered = deque(remembered)
         self.witnesses: list[Verdict] = []
+        self.empty = True
         self._deadly: dict[str, Verdict] = {}
         self._seconds = 0.0
 
@@ -162,6 +165,7 @@ class _Trials:
 
     def passes(self, cases: Sequence[Case]) -> bool:
         """Try cases until one fails; what passes while a witness is being shrunk is no news."""
+        self.empty = self.empty and not cases
         fresh = [case for case in cases if not self.recall(case)]
         if self._seconds >= SHRINKING_SECONDS:
             return not self._fails_as_before(cases)

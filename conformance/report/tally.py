@@ -76,7 +76,7 @@ class Tally:
             if self.counts[settled] and not self.cases:
                 return settled
         if not self.compared or self._mostly_vacuous:
-            return Outcome.DEVIATES if self.counts[Outcome.DEVIATES] == self.cases else Outcome.VACUOUS
+            return Outcome.DEVIATES if self.counts[Outcome.DEVIATES] == self.cases > 0 else Outcome.VACUOUS
         return Outcome.DEVIATES if self.counts[Outcome.DEVIATES] else Outcome.CONFORMS
 
     @property

@@ -181,6 +181,11 @@ def test_no_name_and_no_class_is_cut_off_where_a_screen_is_narrow():
     assert "…" not in text
 
 
+def test_a_cell_without_any_verdict_is_not_tested():
+    total = Tally("honest", "laws", "relu", "float32")
+    assert (total.outcome, total.failed) == (Outcome.VACUOUS, True)
+
+
 def test_what_few_vacuous_cases_say_is_not_the_reason_of_a_cell():
     total = Tally("honest", "values", "relu", "float32")
     for seen in (verdict(V, reason="all expected values are 0"), verdict(), verdict(D, reason="as declared")):
