@@ -113,11 +113,12 @@ def tasks(
     examples: int = EXAMPLES,
     of_operators: Sequence[str] = (),
     of_checks: Sequence[str] = (),
+    with_faults: bool = True,
     with_variants: bool = True,
 ) -> list[Task]:
     """Return what there is to try, the longest first; an empty selection is everything."""
     cells = defaultdict(list)
-    for fault in faults().values():
+    for fault in faults().values() if with_faults else ():
         if (not of_operators or fault.operator in of_operators) and (not of_checks or fault.check in of_checks):
             cells[fault.operator, fault.check, fault.dtype].append(fault.name)
     bank = variants().values() if with_variants else ()

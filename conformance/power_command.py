@@ -49,6 +49,7 @@ KEPT_AFTER = 10.0  # seconds
 @click.option(
     "-j", "--processes", default=os.cpu_count() or 1, type=click.IntRange(1), help="How many to use; default: as cores."
 )
+@click.option("--faults/--no-faults", default=True, help="Whether the faults are tried.")
 @click.option("--variants/--no-variants", default=True, help="Whether the honest variants are tried too.")
 @click.option("--json", "json_path", type=Writable(), help="Write every trial.")
 @click.option("--markdown", "markdown_path", type=Writable(), help="Write the tables as a page.")
@@ -58,6 +59,7 @@ def power(
     of_operators: tuple[str, ...],
     of_checks: tuple[str, ...],
     processes: int,
+    faults: bool,
     variants: bool,
     json_path: Path | None,
     markdown_path: Path | None,
@@ -67,7 +69,14 @@ def power(
     Exits with 0 if with every seed all structural faults are caught, and 95 % of all, without a false alarm; with 1 if
     not, 2 on wrong usage, 130 if interrupted: what was tried is shown and written all the same.
     """
-    todo = tasks(seeds, examples=examples, of_operators=of_operators, of_checks=of_checks, with_variants=variants)
+    todo = tasks(
+        seeds,
+        examples=examples,
+        of_operators=of_operators,
+        of_checks=of_checks,
+        with_faults=faults,
+        with_variants=variants,
+    )
     if not todo:
         raise click.UsageError("there is no fault and no variant of what is named")
     console = Console()
@@ -86,7 +95,7 @@ def power(
     if markdown_path is not None:
         words = [f"--seed {seed}" for seed in seeds] + [f"--examples {examples}"]
         words += [f"-o {name}" for name in of_operators] + [f"-c {name}" for name in of_checks]
-        words += [] if variants else ["--no-variants"]
+        words += [*([] if faults else ["--no-faults"]), *([] if variants else ["--no-variants"])]
         command = f"convformance power {' '.join(words)}"
         markdown_path.write_text(markdown(trials, clearances, command), encoding="utf-8")
     if interrupted:

@@ -29,6 +29,8 @@ def tables(trials: Sequence[Trial], clearances: Sequence[Clearance]) -> dict[str
 
 
 def _of_rows(summed: Sequence[Row]) -> Lines:
+    if not summed[-1].faults:
+        return []
     words = [(r.name, r.faults, _share(r.caught, r.faults), r.median, r.high, r.false_alarms) for r in summed]
     return [HEADINGS, *(tuple("-" if word is None else str(word) for word in line) for line in words)]
 
@@ -80,13 +82,15 @@ def print_tables(console: Console, trials: Sequence[Trial], clearances: Sequence
 def markdown(trials: Sequence[Trial], clearances: Sequence[Clearance], command: str) -> str:
     """Return the page of the documentation that has the tables."""
     seeds = sorted({t.seed for t in trials} | {c.seed for c in clearances})
-    parts = [
-        "# Power\n",
-        f"Made by `{command}`. Seeds: {', '.join(map(str, seeds))}.\n",
-        "A fault is caught if its check objects to it; of several seeds the one that catches the fewest is shown. "
-        "Cases are those that were judged until then, over all seeds. A false alarm is an honest twin or variant that "
-        "is objected to. Every kind of mistake but rounding counts as structural.\n",
-    ]
+    parts = ["# Power\n", f"Made by `{command}`. Seeds: {', '.join(map(str, seeds))}.\n"]
+    if trials:
+        parts.append(
+            "A fault is caught if its check objects to it; of several seeds the one that catches the fewest is shown. "
+            "Cases are those that were judged until then, over all seeds. A false alarm is an honest twin that is "
+            "objected to. Every kind of mistake but rounding counts as structural.\n"
+        )
+    if clearances:
+        parts.append("A variant is another honest way to compute; a false alarm is one that is objected to.\n")
     for title, (headings, *lines) in tables(trials, clearances).items():
         parts += [f"## {title}\n", _row(headings), _row(["---"] * len(headings)), *map(_row, lines), ""]
     parts += [f"- {text}" for text in shortfalls(trials, clearances)] or ["Nothing falls short."]

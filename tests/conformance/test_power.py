@@ -181,6 +181,18 @@ def test_a_single_output_one_unit_off_is_seen() -> None:
     assert {fault.check for fault in one_ulp} == {"values", "gradients"}
 
 
+def test_variants_may_be_tried_alone(tmp_path: Path) -> None:
+    page = tmp_path / "variants.md"
+    words = ("-o", "conv1d", "-c", "sizes", "--examples", "1", "-j", "1", "--no-faults", "--markdown", str(page))
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "Faults by" not in done.output
+    told = page.read_text(encoding="utf-8")
+    assert "-c sizes --no-faults`. Seeds: 0." in told
+    assert "A fault is caught" not in told
+    assert "| conv1d | " in told
+
+
 @pytest.mark.parametrize("option", ["--json", "--markdown"])
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_tried(option: str, tmp_path: Path) -> None:
     done = run("-o", "relu", option, str(tmp_path / "missing" / "file"))
