@@ -134,7 +134,7 @@ def _rejections(rank: int) -> Any:
         return [
             ("input-rank", {"input": (*x, 1, 1)}),
             ("spatial-size", {"input": (*x[:2], 0, *x[3:])}),
-            *(("kernel-size", {"kernel_size": size}) for size in (0, 1 - WRAP)),
+            *(("kernel-size", {"kernel_size": size}) for size in (0, -1, 1 - WRAP)),
             ("kernel-size", {"kernel_size": (1,) * (rank + 1)}),
             *(("output-size", {**sized, "output_size": size}) for size in (0, 1 - WRAP)),
             ("output-size", {**sized, "output_size": (1,) * (rank + 1)}),
