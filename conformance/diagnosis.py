@@ -33,6 +33,7 @@ from reference.constraints import ConstraintError
 UNKNOWN = "no known fault fits"
 MOST_NAMED = 3
 ROUNDS = 4  # of draws around a witness, each of some twenty geometries; no more once one of them clears nobody
+TRIES = 8  # of a mistake that comes and goes, to be made where the backend makes it, and not where it does not
 LARGEST_NUMBER = 2**16  # in the attributes of a case that mistakes may be tried on which were not made for such
 MEANT = Raised("ValueError", REFUSED)  # by the mistake of refusing; others raise where they do not fit
 
@@ -187,6 +188,10 @@ class Exhibit:
 
     def fits(self, suspect: Suspect, *, shows: bool) -> bool:
         """Whether a suspect answers like the backend, and where the case shows a difference, differs itself."""
+        tries = TRIES if suspect.fault.kind == "nondeterminism" else 1
+        return any(self._fits_once(suspect, shows=shows) for _ in range(tries))
+
+    def _fits_once(self, suspect: Suspect, *, shows: bool) -> bool:
         supposed = suspect.answer(self._case)
         assert not isinstance(supposed, Died)
         if isinstance(supposed, Raised) or isinstance(self._answered, Raised):
