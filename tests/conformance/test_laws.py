@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conformance_cases import cell, declare, judged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from conformance.laws import laws
 from conformance.laws.convolution import weights
 from conformance.laws.windows import spread
 from conformance.lines import parse
-from conformance.model import Outcome
+from conformance.model import Backend, Outcome
 from conformance.operators import operators
 from conformance.power import cell_with
 from conformance.run import ask_and_judge, run_cell
@@ -242,3 +243,14 @@ def test_sides_that_fit_each_other_and_not_what_was_asked_for_differ():
 def numbered(array):
     """Return as many numbers in a row, which are not the same in another order."""
     return np.arange(array.size, dtype=array.dtype).reshape(array.shape)
+
+
+@pytest.mark.parametrize("witness", ["float32", "float64"])  # in the cell itself it is shown, in another one not
+def test_laws_whose_calls_are_all_declared_are_not_asked_and_the_cell_says_so(witness):
+    def refuses(input):
+        raise NotImplementedError
+
+    declared = declare(Outcome.UNSUPPORTED, checks=tuple(CHECKS), witness=f"relu(input=ramp({witness}[2,3]))")
+    verdicts = judged(cell(check="laws", backend=Backend("lacking", {"relu": refuses}, declarations=(declared,))))
+    assert [v.outcome for v in verdicts] == [Outcome.UNSUPPORTED]
+    assert (verdicts[0].case is None) == (witness != "float32")

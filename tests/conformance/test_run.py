@@ -110,17 +110,6 @@ def test_what_is_declared_unsupported_is_not_asked():
     assert verdicts[0].case == parse(LINE)
 
 
-@pytest.mark.parametrize("witness", ["float32", "float64"])  # in the cell itself it is shown, in another one not
-def test_laws_whose_calls_are_all_declared_are_not_asked_and_the_cell_says_so(witness):
-    def refuses(input):
-        raise NotImplementedError
-
-    declared = declare(Outcome.UNSUPPORTED, checks=tuple(CHECKS), witness=LINE.replace("float32", witness))
-    verdicts = judged(cell(check="laws", backend=relu(refuses, declarations=(declared,))))
-    assert [v.outcome for v in verdicts] == [Outcome.UNSUPPORTED]
-    assert (verdicts[0].case is None) == (witness != "float32")
-
-
 def test_a_declared_deviation_passes_only_where_it_is_declared():
     declared = declare(applies=lambda case: len(case.inputs["input"].shape) <= 2)
     verdicts = judged(cell(backend=relu(constant_relu(7), declarations=(declared,))), examples=50)
