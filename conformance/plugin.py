@@ -143,9 +143,10 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[ASKED] = [with_deviations(backend, _deviations(config)) for backend in found]
         except ValueError as error:
             raise pytest.UsageError(printable(str(error))) from error
-    script = config.getoption("--convformance-repro")
-    if script and not (config.invocation_params.dir / script).parent.is_dir():
-        raise pytest.UsageError(f"--convformance-repro={script}: must be a file in a folder that is there")
+    if config.getoption("--convformance-repro"):
+        from conformance.record import file_named_by
+
+        file_named_by(config, "--convformance-repro")
     if config.getoption("--convformance-json"):
         from conformance.record import Record
 

@@ -29,6 +29,14 @@ Tell = Callable[[Verdict], object]
 Key = tuple[str, str, str]
 
 
+def file_named_by(config: pytest.Config, option: str) -> Path:
+    """Return the file that an option names, if its folder is there."""
+    path: Path = config.invocation_params.dir / config.getoption(option)
+    if path.is_dir() or not path.parent.is_dir():
+        raise pytest.UsageError(f"{option}={path}: must be a file in a folder that is there")
+    return path
+
+
 class Record:
     """What this process writes, and where the session ends, what all of them have written."""
 
@@ -48,12 +56,10 @@ class Record:
     @classmethod
     def of(cls, config: pytest.Config, backends: list[Backend], limits: Limits) -> Record:
         """Return the record that a session's options ask for."""
-        path = config.invocation_params.dir / config.getoption("--convformance-json")
+        path = file_named_by(config, "--convformance-json")
         if len(backends) != 1:
             asked = ", ".join(backend.name for backend in backends) or "none"
             raise pytest.UsageError(f"--convformance-json={path}: holds the verdicts of one --backend, not of: {asked}")
-        if path.is_dir() or not path.parent.is_dir():
-            raise pytest.UsageError(f"--convformance-json={path}: must be a file in a folder that is there")
         settings = {
             "examples": config.getoption("--convformance-examples"),
             "seed": config.getoption("--convformance-seed"),

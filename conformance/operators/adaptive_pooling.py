@@ -36,10 +36,8 @@ def _geometries(rank: int, average: bool) -> Any:
 
 def _axis(choose: Choices, purpose: str, reach: int, large: str) -> tuple[int, int]:
     """Draw an input and an output size: any, windows that all have one size, one window, or more than elements."""
-    n, o = (
-        choose.whole(1, reach) + widened(choose, large == "wide"),
-        choose.whole(0 if purpose == "sizes" else 1, reach),
-    )
+    n = choose.whole(1, reach) + widened(choose, large == "wide")
+    o = choose.whole(0 if purpose == "sizes" else 1, reach)
     if large == "kernel":
         return pools.LONG * o, o
     relation = choose.one_of(("any", "any", "even", "one", "more"))
